@@ -1,0 +1,19 @@
+"""Entry point. `--version` is answered before anything is imported."""
+
+import sys
+
+
+def main() -> int:
+    """Run sretool on sys.argv and return its exit code."""
+    if sys.argv[1:] in (["--version"], ["-V"]):
+        from sretool import __version__
+
+        sys.stdout.write(f"sretool {__version__}\n")
+        return 0
+    from sretool.cli import run
+
+    return run(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

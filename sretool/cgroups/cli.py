@@ -1,0 +1,5 @@
+"""The manifest of `sretool cgroups`."""
+
+from sretool.manifest import Group
+
+GROUP = Group("Cgroups: limits, use and pressure.", {"Commands": {}})

@@ -1,0 +1,287 @@
+"""The root command. Groups and commands load lazily from manifests of strings."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from sretool.errors import SretoolError, UsageError
+from sretool.manifest import Entry, Group
+from sretool.report.answer import ExitCode
+
+ROOT = Group(
+    "What is wrong with this host, with evidence and the next step.",
+    {
+        "Start here": {
+            "triage": Entry("sretool.triage.cli:triage", "Say what is wrong with this host, worst first."),
+        },
+        "Look closer (nothing is sent, nothing is changed)": {
+            "procs": Entry("sretool.procs.cli:GROUP", "Processes: what runs, for whom, at what cost."),
+            "cgroups": Entry("sretool.cgroups.cli:GROUP", "Cgroups: limits, use and pressure."),
+            "sockets": Entry(
+                "sretool.sockets.cli:GROUP", "Sockets: who talks, who listens, which queue is full."
+            ),
+            "net": Entry("sretool.net.cli:GROUP", "Network: addresses and routes; paths (sends packets)."),
+        },
+        "Ask the network (sends packets)": {
+            "dns": Entry("sretool.dns.cli:GROUP", "DNS: the path from the root to an answer."),
+        },
+        "Recordings and reference": {
+            "snapshot": Entry("sretool.snapshot.cli:GROUP", "Record this host for replay with --from."),
+            "checks": Entry(
+                "sretool.checks.cli:GROUP", "The checks: what they read, when they fire, and why."
+            ),
+            "schema": Entry("sretool.schema.cli:schema", "Print the JSON Schema of a command's answer."),
+            "help": Entry("sretool.help.cli:help_", "Show the help of a command."),
+            "version": Entry("sretool.version.cli:version", "Show version, interpreter and libraries."),
+        },
+    },
+)
+
+_SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+def resolve(target: str) -> Any:
+    """The object that `module:name` names."""
+    module, _, name = target.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+class _Command(TyperCommand):
+    """A leaf: plain help with its examples below."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        spec = self.spec  # type: ignore[attr-defined]
+        with formatter.section("Examples"):
+            for line, why in spec.examples:
+                formatter.write_text(line)
+                formatter.indent()
+                formatter.write_text(why)
+                formatter.dedent()
+
+
+class _LazyGroup(TyperGroup):
+    """A group whose commands are imported when they are called, not when they are listed."""
+
+    group: Group
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(self.group.entries)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        entry = self.group.entries.get(cmd_name)
+        return None if entry is None else load(cmd_name, entry)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name = args[0]
+        if name.startswith("-"):
+            raise UsageError(f"{ctx.command_path} {name}", "no such option", f"see {ctx.command_path} --help")
+        command = self.get_command(ctx, name)
+        if command is None:
+            near = difflib.get_close_matches(name, list(self.group.entries), n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"see {ctx.command_path} --help"
+            raise UsageError(f"{ctx.command_path} {name}", "no such command", hint)
+        return name, command, args[1:]
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        for title, entries in self.group.sections.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, entry.help) for name, entry in entries.items()])
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        formatter.write_paragraph()
+        formatter.write_text(f"'{ctx.command_path} COMMAND --help' shows options and examples.")
+
+
+def new_group(name: str, group: Group) -> _LazyGroup:
+    """A typer group over a manifest."""
+    app = typer.Typer(
+        name=name,
+        help=group.help,
+        cls=_LazyGroup,
+        rich_markup_mode=None,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings=_SETTINGS,
+        subcommand_metavar="COMMAND …",
+    )
+
+    if name == "sretool":
+
+        @app.callback(invoke_without_command=False)
+        def root(version: bool = typer.Option(False, "--version", help="Show the version and stop.")) -> None:
+            if version:
+                from sretool import __version__
+
+                sys.stdout.write(f"sretool {__version__}\n")
+                raise typer.Exit
+
+    else:
+        app.callback()(lambda: None)
+    command: Any = typer.main.get_command(app)
+    command.name = name
+    command.group = group
+    command.help = group.help
+    return command  # type: ignore[no-any-return]
+
+
+def load(name: str, entry: Entry) -> Any:
+    """The typer command or group an entry names."""
+    found = resolve(entry.target)
+    if isinstance(found, Group):
+        return new_group(name, found)
+    return new_command(name, found)
+
+
+def new_command(name: str, function: Callable[..., int]) -> _Command:
+    """A typer command over one `@command` function."""
+    app = typer.Typer(
+        rich_markup_mode=None,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings=_SETTINGS,
+    )
+    app.command(name, cls=_Command)(function)
+    command: Any = typer.main.get_command(app)
+    command.name = name
+    command.spec = function.spec  # type: ignore[attr-defined]
+    return command  # type: ignore[no-any-return]
+
+
+def hoist(args: list[str]) -> list[str]:
+    """Shared options given before or between the command's words, moved behind them: `sretool
+    --json sockets list` is `sretool sockets list --json`.
+    """
+    if not args or (not args[0].startswith("-") and not any(a.startswith("-") for a in args[1:3])):
+        return args
+    from sretool.command.options import flags
+
+    known = flags()
+    moved: list[str] = []
+    words: list[str] = []
+    group: Group | None = ROOT
+    at = 0
+    while at < len(args) and group is not None:
+        arg = args[at]
+        flag = arg.partition("=")[0]
+        if arg.startswith("-") and flag in known:
+            takes = known[flag] and "=" not in arg
+            moved += args[at : at + (2 if takes else 1)]
+            at += 2 if takes else 1
+        elif not arg.startswith("-") and arg in group.entries:
+            words.append(arg)
+            found = resolve(group.entries[arg].target) if moved or at + 1 < len(args) else None
+            group = found if isinstance(found, Group) else None
+            at += 1
+        else:
+            break
+    return [*words, *moved, *args[at:]] if words else args
+
+
+def run(args: list[str]) -> int:
+    """The whole program: arguments in, exit code out. No traceback reaches a user."""
+    from sretool.command.output import say
+
+    debug = "--debug" in args
+    as_json = "--json" in args or "--jsonl" in args
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = _dispatch(args)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        return _pipe_closed()
+    except SretoolError as error:
+        if debug:
+            raise
+        return _emit_error(error, as_json)
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except _Terminated:
+        return ExitCode.TERMINATED
+    except OSError as error:
+        import errno
+
+        if debug:
+            raise
+        if error.errno == errno.ENOSPC:
+            say(f"sretool: stdout: {os.strerror(errno.ENOSPC)} (free some space or write elsewhere)")
+            return _quiet_exit(ExitCode.CANNOT_LOOK)
+        return _bug(error, as_json)
+    except Exception as error:
+        if debug:
+            raise
+        return _bug(error, as_json)
+
+
+def _dispatch(args: list[str]) -> int:
+    try:
+        root = new_group("sretool", ROOT)
+        if not args:
+            with root.make_context("sretool", ["--help"], resilient_parsing=True) as ctx:
+                sys.stderr.write(root.get_help(ctx) + "\n")
+            return ExitCode.USAGE
+        result = root.main(hoist(args), prog_name="sretool", standalone_mode=False)
+        return int(result or 0)
+    except Exception as error:
+        # typer's own errors; the class paths moved between versions, the two attributes did not
+        if hasattr(error, "format_message") and hasattr(error, "exit_code"):
+            path = getattr(getattr(error, "ctx", None), "command_path", "sretool")
+            message = inspect.cleandoc(error.format_message()).replace("\n", " ").strip()
+            raise UsageError(
+                path, (message[:1].lower() + message[1:]).rstrip("."), f"see {path} --help"
+            ) from error
+        raise
+
+
+class _Terminated(BaseException):
+    """SIGTERM."""
+
+
+def _terminate(signum: int, frame: object) -> None:
+    raise _Terminated
+
+
+def _emit_error(error: SretoolError, as_json: bool) -> int:
+    from sretool.command.output import emit_error
+
+    try:
+        return emit_error("sretool.error/1", None, error, as_json)
+    except BrokenPipeError:
+        return _pipe_closed()
+
+
+def _pipe_closed() -> int:
+    return _quiet_exit(ExitCode.PIPE_CLOSED)
+
+
+def _quiet_exit(code: int) -> int:
+    # the interpreter flushes stdout at exit; give it somewhere that takes the bytes
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, 1)
+    return code
+
+
+def _bug(error: BaseException, as_json: bool) -> int:
+    import tempfile
+    import traceback
+
+    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="sretool-bug-", suffix=".txt", delete=False) as file:
+            file.write(text)
+            where = f"the report is in {file.name}"
+    except OSError:
+        where = "no report could be written; run again with --debug to see it"
+    bug = SretoolError("bug in sretool", f"{type(error).__name__}: {str(error)[:200]}", where)
+    bug.code, bug.exit_code = "bug", ExitCode.BUG
+    return _emit_error(bug, as_json)

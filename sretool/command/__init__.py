@@ -1,0 +1,6 @@
+"""What every command is made of: shared options, one run, one answer, one exit code."""
+
+from sretool.command.run import Look, Run
+from sretool.command.runner import How, command
+
+__all__ = ["How", "Look", "Run", "command"]

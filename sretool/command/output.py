@@ -1,0 +1,271 @@
+"""The only printer: an answer as JSON, JSON lines or text; errors as one line."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from sretool import __version__
+from sretool.command.options import Options
+from sretool.command.run import Look, Run
+from sretool.errors import SretoolError
+from sretool.report.answer import RANK, Answer, Finding, Problem
+from sretool.report.escape import ascii_only, escape
+from sretool.report.table import Block, Line, Lines, Style, Table, write
+from sretool.report.terminal import Terminal, detect
+
+if TYPE_CHECKING:
+    from sretool.command.runner import Spec
+
+SCREEN_ROWS_KEPT = 6  # header, notes and the next prompt
+
+
+def terminal(options: Options) -> Terminal:
+    """What stdout is."""
+    return detect(sys.stdout, os.environ, options.color.value)
+
+
+def stamp(answer: Answer[Any], run: Run) -> None:
+    """When, where and by what the answer was made."""
+    answer.tool_version = __version__
+    answer.source = run.source_name
+    answer.elapsed_ms = round(_elapsed_ms(), 1)
+    try:
+        answer.collected_at = rfc3339(run.source.clock().wall)
+        answer.host = escape(
+            run.source.read("/proc/sys/kernel/hostname").decode("utf-8", "backslashreplace").strip()
+        )
+    except SretoolError:
+        answer.collected_at = answer.collected_at or rfc3339(time.time())
+
+
+def rfc3339(seconds: float) -> str:
+    """A Unix time as RFC 3339 UTC with milliseconds."""
+    stamp = datetime.fromtimestamp(seconds, timezone.utc)
+    return stamp.strftime("%Y-%m-%dT%H:%M:%S.") + f"{stamp.microsecond // 1000:03}Z"
+
+
+def _elapsed_ms() -> float:
+    """Since this process started, from /proc/self/stat (field 22, clock ticks since boot)."""
+    try:
+        with open("/proc/self/stat", "rb") as file:
+            ticks = int(file.read().rpartition(b")")[2].split()[19])
+        started = ticks / os.sysconf("SC_CLK_TCK")
+        return (time.clock_gettime(time.CLOCK_BOOTTIME) - started) * 1000
+    except (OSError, ValueError, IndexError):
+        return time.process_time() * 1000
+
+
+def emit(spec: Spec, run: Run, answer: Answer[Any], number: int) -> None:
+    """Print one answer in the form that was asked for."""
+    hidden = _sort_and_cut(spec, run, answer)
+    if run.options.json:
+        _print_json(_narrowed(spec, run, answer), run.terminal.is_terminal)
+    elif run.options.jsonl:
+        _print_jsonl(spec, run, answer)
+    else:
+        _print_text(spec, run, answer, hidden, number)
+    sys.stdout.flush()
+
+
+def _sort_and_cut(spec: Spec, run: Run, answer: Answer[Any]) -> int:
+    """Order and limit the rows in place; how many rows were left out."""
+    if not spec.rows:
+        return 0
+    rows: list[Any] = getattr(answer.data, spec.rows)
+    if run.options.sort is not None:
+        name = run.options.sort.removeprefix("-")
+        known = [row for row in rows if getattr(row, name) is not None]
+        numeric = all(isinstance(getattr(row, name), (int, float)) for row in known)
+        known.sort(
+            key=lambda row: getattr(row, name) if numeric else str(getattr(row, name)),
+            reverse=numeric != run.options.sort.startswith("-"),
+        )
+        rows = known + [row for row in rows if getattr(row, name) is None]
+    limit = run.options.limit
+    text = not run.options.json and not run.options.jsonl
+    if limit is None and text and run.terminal.lines is not None:
+        limit = max(5, run.terminal.lines - SCREEN_ROWS_KEPT)
+    hidden = max(0, len(rows) - limit) if limit else 0
+    setattr(answer.data, spec.rows, rows[:limit] if limit else rows)
+    return hidden
+
+
+def _narrowed(spec: Spec, run: Run, answer: Answer[Any]) -> object:
+    """The answer with only the fields of a row that --fields asked for."""
+    fields = run.fields()
+    if not spec.rows or fields is None:
+        return answer
+    document = {name: getattr(answer, name) for name in answer.__struct_fields__}
+    data = {name: getattr(answer.data, name) for name in answer.data.__struct_fields__}
+    data[spec.rows] = [{name: getattr(row, name) for name in fields} for row in data[spec.rows]]
+    document["data"] = data
+    return document
+
+
+def _print_json(document: object, indent: bool) -> None:
+    encoded = msgspec.json.encode(document)
+    if indent:
+        encoded = msgspec.json.format(encoded, indent=2)
+    sys.stdout.flush()
+    _write_bytes(encoded + b"\n")
+
+
+def _write_bytes(data: bytes) -> None:
+    buffer = getattr(sys.stdout, "buffer", None)
+    if buffer is None:  # a test's StringIO
+        sys.stdout.write(data.decode())
+    else:
+        buffer.write(data)
+        buffer.flush()
+
+
+def _print_jsonl(spec: Spec, run: Run, answer: Answer[Any]) -> None:
+    """A watch: one envelope a line. A list: one row a line, and a last line that says how it
+    ended, so that a cut stream can be told from a short one.
+    """
+    document: Any = _narrowed(spec, run, answer)
+    if run.options.watch or not spec.rows:
+        _print_json(document, indent=False)
+        return
+    data = document["data"] if isinstance(document, dict) else {spec.rows: getattr(answer.data, spec.rows)}
+    encoder = msgspec.json.Encoder()
+    lines = [encoder.encode(row) for row in data[spec.rows]]
+    end = {name: getattr(answer, name) for name in answer.__struct_fields__ if name != "data"}
+    lines.append(encoder.encode({"type": "end", **end}))
+    _write_bytes(b"\n".join(lines) + b"\n")
+
+
+def _print_text(spec: Spec, run: Run, answer: Answer[Any], hidden: int, number: int) -> None:
+    from sretool.command.runner import load
+
+    look = Look(run.fields() or spec.default_fields, run.terminal, run.options.verbose, hidden)
+    blocks = list(load(spec.view)(answer.data, look))
+    if answer.findings:
+        blocks.append(Lines(finding_lines(answer.findings), indent=2))
+    if run.options.watch and run.terminal.is_terminal:
+        sys.stdout.write("\x1b[H\x1b[2J")
+    elif number > 1:
+        sys.stdout.write("\n")
+    show(blocks, run.terminal)
+    sys.stdout.flush()
+    if not run.options.quiet:
+        for problem in answer.errors:
+            _print_problem(problem, run.options.verbose)
+
+
+STYLE_OF: dict[str, Style] = {"critical": "critical", "warning": "warning", "info": "dim"}
+
+
+def finding_lines(findings: list[Finding]) -> list[Line]:
+    """Findings, worst first, each with its evidence, remedy and next command."""
+    lines: list[Line] = []
+    for finding in sorted(findings, key=lambda finding: -RANK[finding.severity]):
+        style = STYLE_OF[finding.severity]
+        lines.append([(f"{finding.severity.upper():8} ", style), (finding.summary, "strong")])
+        for item in finding.evidence:
+            value = (
+                "unknown"
+                if item.value is None
+                else f"{item.value}{'' if item.unit == '' else ' ' + item.unit}"
+            )
+            against = "" if item.threshold is None else f" (threshold {item.threshold})"
+            lines.append(
+                [("         ", ""), (f"{item.what}: {value}{against}", ""), (f"  [{item.source}]", "dim")]
+            )
+        lines.append([("         do:   ", "dim"), (finding.remedy, "")])
+        lines.extend([("         next: ", "dim"), (step, "")] for step in finding.next)
+    return lines
+
+
+def show(blocks: list[Block], terminal: Terminal) -> None:
+    """Blocks on stdout: drawn by rich on a terminal, streamed as fixed width otherwise."""
+    long = any(isinstance(block, Table) and len(block.rows) > 2 * (terminal.lines or 0) for block in blocks)
+    if (terminal.is_terminal and not long) or terminal.color:
+        from sretool.report.text import draw
+
+        draw(blocks, sys.stdout, terminal)
+    else:
+        write(blocks, sys.stdout, terminal.columns, terminal.unicode)
+
+
+def _print_problem(problem: Problem, verbose: bool) -> None:
+    hint = f" ({problem.hint})" if problem.hint else ""
+    say(f"sretool: {problem.what}: {problem.message}{hint}")
+
+
+def say(line: str) -> None:
+    """One line on stderr, safe for any terminal; a closed stderr is not our problem."""
+    text = escape(line)
+    terminal = detect(sys.stderr, os.environ)
+    try:
+        sys.stderr.write((text if terminal.unicode else ascii_only(text)) + "\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        pass
+
+
+def emit_error(schema: str, run: Run | None, error: SretoolError, as_json: bool | None = None) -> int:
+    """A command that has no answer: one line, or one document of status `error`."""
+    if as_json if as_json is not None else run is not None and (run.options.json or run.options.jsonl):
+        answer: Answer[dict[str, str]] = Answer(
+            schema=schema,
+            tool_version=__version__,
+            source=run.source_name if run is not None else "live",
+            collected_at=rfc3339(time.time()),
+            elapsed_ms=round(_elapsed_ms(), 1),
+            status="error",
+            exit_code=int(error.exit_code),
+            data={},
+            errors=[Problem(error.code, error.what, error.message, error.hint)],
+        )
+        try:
+            answer.host = os.uname().nodename
+        except OSError:
+            pass
+        _print_json(answer, indent=False)
+    else:
+        say(f"sretool: {error}")
+    return int(error.exit_code)
+
+
+class HowRow(msgspec.Struct):
+    """One line of --how."""
+
+    command: str
+    shows: str
+
+
+class HowData(msgspec.Struct):
+    """What --how answers."""
+
+    how: list[HowRow]
+
+
+def emit_how(spec: Spec, run: Run, given: dict[str, Any]) -> int:
+    """The stock commands behind a command, with this invocation's own values filled in."""
+    values = {key: str(value) for key, value in given.items() if value is not None}
+    rows = [HowRow(_fill(how.command, values), how.shows) for how in spec.how]
+    if run.options.json or run.options.jsonl:
+        answer = Answer(schema="sretool.how/1", data=HowData(rows))
+        stamp(answer, run)
+        _print_json(answer, run.terminal.is_terminal)
+        return 0
+    lines: list[Line] = []
+    for row in rows:
+        lines += [[("# " + row.shows, "dim")], row.command]
+    show([Lines(lines)], run.terminal)
+    return 0
+
+
+def _fill(template: str, values: dict[str, str]) -> str:
+    import shlex
+
+    for key, value in values.items():
+        template = template.replace("{" + key + "}", shlex.quote(value))
+    return template

@@ -1,0 +1,85 @@
+"""What a command gets besides its own options: the source, the sampler, and room for problems."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+from sretool.command.options import Options
+from sretool.errors import SretoolError
+from sretool.host.sampler import Sampler
+from sretool.host.source import Source
+from sretool.report.terminal import Terminal
+
+S = TypeVar("S")
+
+
+class Look(NamedTuple):
+    """What a view may know of how it will be shown."""
+
+    fields: tuple[str, ...]
+    terminal: Terminal
+    verbose: bool
+    hidden: int = 0
+
+
+class Run:
+    """One invocation of one command (of a watch: all its rounds)."""
+
+    def __init__(self, options: Options, terminal: Terminal) -> None:
+        self.options = options
+        self.terminal = terminal
+        self.errors: list[SretoolError] = []
+        self._source: Source | None = None
+        self._sampler: Sampler | None = None
+        self.interrupted = False
+
+    @property
+    def source(self) -> Source:
+        """The live host, or the recording named by --from.
+
+        Raises:
+            UsageError: FILE is not a recording that can be read.
+        """
+        if self._source is None:
+            if self.options.from_file is not None:
+                from sretool.host.recording import open_recording
+
+                self._source = open_recording(self.options.from_file)
+            else:
+                from sretool.host.live import Live
+
+                self._source = Live()
+        return self._source
+
+    @property
+    def source_name(self) -> str:
+        """What the answer's `source` says, without opening anything."""
+        return self._source.name if self._source is not None else "live"
+
+    @property
+    def sampler(self) -> Sampler:
+        """Takes this command's readings; keeps the last one for the next round of a watch."""
+        if self._sampler is None:
+            self._sampler = Sampler(self.source, self.options.sample)
+        return self._sampler
+
+    def pair(
+        self,
+        sample: Callable[[Source], S],
+        during: Callable[[Source, Callable[[], bool]], None] | None = None,
+    ) -> tuple[S, S | None]:
+        """(now, before): two readings --sample seconds apart; before is None with --sample 0."""
+        now, before = self.sampler.pair(sample, during)
+        self.interrupted = self.interrupted or self.sampler.interrupted
+        return now, before
+
+    def one(self, sample: Callable[[Source], S]) -> S:
+        """One reading."""
+        return sample(self.source)
+
+    def fields(self) -> tuple[str, ...] | None:
+        """The names given to --fields, None when it was not given."""
+        if self.options.fields is None:
+            return None
+        return tuple(name.strip() for name in self.options.fields.split(","))

@@ -1,0 +1,219 @@
+"""`@command`: turns a function from options to an `Answer` into a typer command.
+
+The function says what is true. This file does the rest, the same for every command: shared
+options, rows sorted and cut, JSON or text, the exit code, watches, interruption and errors.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, get_args, get_type_hints
+
+from sretool.command import options as shared
+from sretool.command import output
+from sretool.command.options import FailOn, Options
+from sretool.command.run import Look, Run
+from sretool.errors import DeadlineReached, SretoolError, UsageError
+from sretool.report.answer import Answer, ExitCode, exit_code_for, problems
+
+
+class How(NamedTuple):
+    """One stock command, or one file, behind a command's numbers. `{name}` is replaced by the
+    command's own parameter of that name.
+    """
+
+    command: str
+    shows: str
+
+
+class Spec(NamedTuple):
+    """What `@command` was told, for the walker that writes man pages, completions and schemas."""
+
+    name: str
+    version: int
+    function: Callable[..., Answer[Any]]
+    data: Any
+    view: str
+    sets: tuple[str, ...]
+    rows: str
+    row: Any
+    default_fields: tuple[str, ...]
+    judges: bool
+    sends: bool
+    how: Sequence[How]
+    examples: Sequence[tuple[str, str]]
+
+    @property
+    def schema(self) -> str:
+        """The name in the answer's `schema`."""
+        return f"sretool.{self.name}/{self.version}"
+
+    @property
+    def words(self) -> str:
+        """What the user types: `sockets list`."""
+        return self.name.replace(".", " ")
+
+
+def command(
+    name: str,
+    *,
+    view: str,
+    options: tuple[str, ...] = (),
+    rows: str = "",
+    default_fields: tuple[str, ...] = (),
+    judges: bool = False,
+    sends: bool = False,
+    how: Sequence[How],
+    examples: Sequence[tuple[str, str]],
+    version: int = 1,
+) -> Callable[[Callable[..., Answer[Any]]], Callable[..., int]]:
+    """Make a command of a function `(run, own options…) -> Answer[Model]`.
+
+    Args:
+        name: the command's words joined by dots (`sockets.list`); also names its JSON schema.
+        view: `module:function`, a function `(data, look) -> list[Block]`, loaded only for text.
+        options: the sets of shared options it takes (`options.SETS`).
+        rows: the list in its data that --fields, --sort and --limit work on.
+        default_fields: what text shows of a row without --fields.
+        judges: findings set its exit code by default.
+        sends: it sends packets.
+        how: what `--how` prints.
+        examples: (command line, what it is for), for help and man page.
+        version: the major version of its JSON.
+    """
+
+    def wrap(function: Callable[..., Answer[Any]]) -> Callable[..., int]:
+        hints = get_type_hints(function, include_extras=True)
+        data = get_args(hints["return"])[0]
+        row = get_args(get_type_hints(data)[rows])[0] if rows else None
+        sets = (*options, "judging")
+        spec = Spec(
+            name, version, function, data, view, sets, rows, row, default_fields, judges, sends, how, examples
+        )
+        taken = shared.names(sets)
+
+        @functools.wraps(function)
+        def invoke(**given: Any) -> int:
+            return run_command(spec, Options(**{key: given.pop(key) for key in taken}), given)
+
+        own = [
+            parameter.replace(annotation=hints[parameter.name])
+            for parameter in list(inspect.signature(function).parameters.values())[1:]
+        ]
+        extra = shared.parameters(sets)
+        invoke.__signature__ = inspect.Signature([*own, *extra])  # type: ignore[attr-defined]
+        invoke.__annotations__ = {p.name: p.annotation for p in [*own, *extra]}
+        invoke.spec = spec  # type: ignore[attr-defined]
+        del invoke.__wrapped__  # or inspect looks through to the bare function
+        return invoke
+
+    return wrap
+
+
+def run_command(spec: Spec, options: Options, given: dict[str, Any]) -> int:
+    """One invocation from parsed options to exit code."""
+    run = Run(options, output.terminal(options))
+    try:
+        if options.how:
+            return output.emit_how(spec, run, given)
+        _check_options(spec, options)
+        with _Deadline(options.deadline):
+            return _rounds(spec, run, given)
+    except KeyboardInterrupt:
+        error = SretoolError("interrupted", "stopped before there was an answer")
+        error.code, error.exit_code = "interrupted", ExitCode.INTERRUPTED
+        return output.emit_error(spec.schema, run, error)
+    except SretoolError as error:
+        if options.debug:
+            raise
+        return output.emit_error(spec.schema, run, error)
+
+
+def _rounds(spec: Spec, run: Run, given: dict[str, Any]) -> int:
+    code, number = 0, 0
+    while True:
+        number += 1
+        run.errors = []
+        answer = spec.function(run, **given)
+        code = _finish(spec, run, answer)
+        output.emit(spec, run, answer, number)
+        if not run.options.watch or run.interrupted or number == run.options.count:
+            return code
+        if run.options.sample == 0:
+            raise UsageError("--watch", "needs a period", "give --sample more than 0")
+
+
+def _finish(spec: Spec, run: Run, answer: Answer[Any]) -> int:
+    """Fill the envelope in: everything but data, findings and errors is the same for all."""
+    answer.errors = [*answer.errors, *problems(run.errors)]
+    fail_on = run.options.fail_on or (FailOn.warning if spec.judges else FailOn.never)
+    code = int(answer.exit_code) or int(exit_code_for(answer.findings, fail_on.value))
+    if run.interrupted:
+        code = ExitCode.INTERRUPTED
+    answer.exit_code = int(code)
+    answer.schema = spec.schema
+    if answer.status == "ok" and (answer.errors or run.interrupted):
+        answer.status = "partial"
+    output.stamp(answer, run)
+    return answer.exit_code
+
+
+def _check_options(spec: Spec, options: Options) -> None:
+    if options.json and options.jsonl:
+        raise UsageError("--json and --jsonl", "exclude each other", "give one of them")
+    if options.four and options.six:
+        raise UsageError("-4 and -6", "exclude each other", "leave both out for both")
+    if options.count is not None and not options.watch:
+        raise UsageError("--count", "counts the answers of a watch", "add --watch")
+    if options.watch and options.json:
+        raise UsageError("--watch", "gives more than one document", "use --jsonl with it")
+    if options.watch and options.from_file is not None:
+        raise UsageError("--watch", "a recording does not change", "leave --watch or --from out")
+    if spec.row is None:
+        return
+    valid = spec.row.__struct_fields__
+    for flag, names in (
+        ("--fields", (options.fields or "").split(",") if options.fields is not None else []),
+        ("--sort", [options.sort.removeprefix("-")] if options.sort is not None else []),
+    ):
+        for name in names:
+            if name.strip() not in valid:
+                raise UsageError(
+                    flag, f"unknown field {name.strip()!r}", f"the fields are {', '.join(valid)}"
+                )
+
+
+class _Deadline:
+    """Raise DeadlineReached in the main thread once `seconds` are over (None: never)."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self.seconds = seconds
+
+    def __enter__(self) -> None:
+        if self.seconds is None:
+            return
+        import signal
+
+        def over(signum: int, frame: object) -> None:
+            raise DeadlineReached("--deadline", f"{self.seconds:g} s were over before there was an answer")
+
+        signal.signal(signal.SIGALRM, over)
+        signal.setitimer(signal.ITIMER_REAL, self.seconds)
+
+    def __exit__(self, *exc: object) -> None:
+        if self.seconds is not None:
+            import signal
+
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def load(target: str) -> Any:
+    """The object that `module:name` names."""
+    module, _, name = target.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+__all__ = ["How", "Look", "Spec", "command", "load", "run_command"]

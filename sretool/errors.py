@@ -1,0 +1,122 @@
+"""Everything sretool raises on purpose.
+
+    SretoolError                 code, exit code, one line: what, why, what to do
+    ├── UsageError               64  the command line or a file named on it is wrong
+    ├── ParseError                3  bytes that are not what the kernel documents
+    ├── DeadlineReached           3  --deadline ran out before there was an answer
+    └── SourceError               3  the host, or the recording of it, did not give us something
+        ├── Missing                  it is not there (ENOENT, ENOTDIR, ENODEV, ESRCH)
+        ├── Denied                   we may not (EACCES, EPERM)
+        ├── Stalled                  no answer within the deadline (a dead mount, a D-state process)
+        ├── NotRecorded              the recording was made without asking for it
+        ├── Unsupported              this kernel or this kind of source has no such thing
+        └── Unreadable               any other errno
+
+Each carries a stable `code`, which is what scripts read in `errors[].code`.
+"""
+
+from __future__ import annotations
+
+import errno as _errno
+import os
+
+
+class SretoolError(Exception):
+    """A failure with one clear line: `what: message (hint)`."""
+
+    code = "error"
+    exit_code = 3
+
+    def __init__(self, what: str, message: str, hint: str = "") -> None:
+        super().__init__(what, message, hint)
+        self.what = what
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        line = f"{self.what}: {self.message}" if self.what else self.message
+        return f"{line} ({self.hint})" if self.hint else line
+
+
+class UsageError(SretoolError):
+    """The user asked for something that cannot be asked."""
+
+    code = "usage"
+    exit_code = 64
+
+
+class ParseError(SretoolError):
+    """Bytes that do not have the documented form; `what` names file and line."""
+
+    code = "parse"
+
+
+class DeadlineReached(SretoolError):
+    """The whole command's deadline ran out."""
+
+    code = "deadline"
+
+
+class SourceError(SretoolError):
+    """The source could not give what was asked; `errno` is kept for recordings."""
+
+    code = "unreadable"
+
+    def __init__(self, what: str, message: str, hint: str = "", errno: int = 0) -> None:
+        super().__init__(what, message, hint)
+        self.errno = errno
+
+
+class Missing(SourceError):
+    """It is not there. Often the normal case: an older kernel, a process that ended."""
+
+    code = "missing"
+
+
+class Denied(SourceError):
+    """We may not read it."""
+
+    code = "permission-denied"
+
+
+class Stalled(SourceError):
+    """It did not answer in time."""
+
+    code = "stalled"
+
+
+class NotRecorded(SourceError):
+    """Nobody asked for it when the recording was made: unknown, not absent."""
+
+    code = "not-recorded"
+
+
+class Unsupported(SourceError):
+    """This kernel, or this kind of source, cannot do it."""
+
+    code = "unsupported"
+
+
+class Unreadable(SourceError):
+    """Any other errno."""
+
+
+_GONE = {_errno.ENOENT, _errno.ENOTDIR, _errno.ENODEV, _errno.ESRCH, _errno.ENXIO}
+_DENIED = {_errno.EACCES, _errno.EPERM}
+_UNSUPPORTED = {_errno.EOPNOTSUPP, _errno.ENOSYS, _errno.EPROTONOSUPPORT, _errno.EAFNOSUPPORT}
+
+
+def from_errno(number: int, what: str) -> SourceError:
+    """The SourceError that an errno means, for a path or request named `what`."""
+    message = os.strerror(number)
+    if number in _GONE:
+        return Missing(what, message, errno=number)
+    if number in _DENIED:
+        return Denied(what, message, "run with sudo to see it", errno=number)
+    if number == _errno.ETIMEDOUT:
+        return Stalled(what, "no answer within the deadline", errno=number)
+    if number == _errno.ENODATA:
+        return NotRecorded(what, "not in this recording", errno=number)
+    if number in _UNSUPPORTED:
+        return Unsupported(what, message, errno=number)
+    return Unreadable(what, message, errno=number)

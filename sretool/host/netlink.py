@@ -1,0 +1,137 @@
+"""Netlink dumps as raw frames. Standard library only: this part is meant to travel."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import socket
+import struct
+from collections.abc import Iterator
+
+from sretool.errors import ParseError, Stalled, Unreadable, from_errno
+from sretool.host.source import Dump, Frames
+
+# include/uapi/linux/netlink.h
+NETLINK_ROUTE = 0
+NETLINK_SOCK_DIAG = 4
+NLMSG_ERROR, NLMSG_DONE = 2, 3
+NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP_INTR, NLM_F_DUMP = 0x1, 0x4, 0x10, 0x300
+NLMSG_HEADER = struct.Struct("=IHHII")
+ATTRIBUTE_HEADER = struct.Struct("=HH")
+NLA_TYPE_MASK = 0x3FFF
+
+RECEIVE_BYTES = 1 << 18
+TRIES = 3
+TIMEOUT_S = 10.0
+_CLONE_NEWNET = 0x40000000
+
+
+def dump(request: Dump, netns: str | None = None) -> Frames:
+    """Send one request and collect its frames; a dump the kernel interrupted (the table changed
+    under it) is tried again, at most TRIES times.
+
+    Raises:
+        SourceError: the kernel refused, or did not answer within TIMEOUT_S.
+    """
+    for _ in range(TRIES):
+        frames, interrupted = _exchange(request, netns)
+        if not interrupted:
+            return Frames(frames, True)
+    return Frames(frames, False)
+
+
+def _exchange(request: Dump, netns: str | None) -> tuple[list[bytes], bool]:
+    frames: list[bytes] = []
+    interrupted = False
+    with _socket(request.protocol, netns) as sock:
+        sock.settimeout(TIMEOUT_S)
+        header = NLMSG_HEADER.pack(
+            NLMSG_HEADER.size + len(request.payload), request.type, request.flags | NLM_F_REQUEST, 1, 0
+        )
+        multipart = bool(request.flags & NLM_F_DUMP == NLM_F_DUMP)
+        try:
+            sock.send(header + request.payload)
+            while True:
+                frame, _, flags, _ = sock.recvmsg(RECEIVE_BYTES)
+                if flags & socket.MSG_TRUNC:
+                    raise Unreadable(request.key, "the kernel sent a frame larger than our buffer")
+                done = False
+                for kind, message_flags, payload in messages(frame, request.key):
+                    interrupted = interrupted or bool(message_flags & NLM_F_DUMP_INTR)
+                    if kind == NLMSG_ERROR:
+                        number = -struct.unpack_from("=i", payload)[0]
+                        if number:
+                            raise from_errno(number, request.key)
+                        done = True
+                    elif kind == NLMSG_DONE:
+                        number = -struct.unpack_from("=i", payload)[0] if len(payload) >= 4 else 0
+                        if number > 0:
+                            raise from_errno(number, request.key)
+                        done = True
+                frames.append(frame)
+                if done or not multipart:
+                    return frames, interrupted
+        except TimeoutError:
+            raise Stalled(request.key, f"no answer from the kernel in {TIMEOUT_S:g} s") from None
+        except OSError as error:
+            raise from_errno(error.errno or errno.EIO, request.key) from None
+
+
+def _socket(protocol: int, netns: str | None) -> socket.socket:
+    try:
+        if netns is None:
+            return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
+        return _socket_in(netns, protocol)
+    except OSError as error:
+        raise from_errno(error.errno or errno.EIO, netns or "netlink socket") from None
+
+
+def _socket_in(netns: str, protocol: int) -> socket.socket:
+    """A socket that belongs to another network namespace; ours is entered again at once."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    ours = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        theirs = os.open(netns, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if libc.setns(theirs, _CLONE_NEWNET):
+                raise OSError(ctypes.get_errno(), "setns")
+        finally:
+            os.close(theirs)
+        try:
+            return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
+        finally:
+            if libc.setns(ours, _CLONE_NEWNET):
+                raise OSError(ctypes.get_errno(), "setns back")
+    finally:
+        os.close(ours)
+
+
+def messages(frame: bytes, what: str = "netlink") -> Iterator[tuple[int, int, bytes]]:
+    """(type, flags, payload) of every message in one frame.
+
+    Raises:
+        ParseError: a length that does not fit the frame.
+    """
+    at, size = 0, len(frame)
+    while at + 16 <= size:
+        length, kind, flags, _, _ = NLMSG_HEADER.unpack_from(frame, at)
+        if length < 16 or at + length > size:
+            raise ParseError(what, f"netlink message of {length} bytes at {at} in a frame of {size}")
+        yield kind, flags, frame[at + 16 : at + length]
+        at += (length + 3) & ~3
+
+
+def attributes(payload: bytes, at: int, what: str = "netlink") -> Iterator[tuple[int, bytes]]:
+    """(type, value) of every attribute in `payload` from offset `at`; flags of the type masked off.
+
+    Raises:
+        ParseError: a length that does not fit the payload.
+    """
+    size = len(payload)
+    while at + 4 <= size:
+        length, kind = ATTRIBUTE_HEADER.unpack_from(payload, at)
+        if length < 4 or at + length > size:
+            raise ParseError(what, f"attribute of {length} bytes at {at} in a payload of {size}")
+        yield kind & NLA_TYPE_MASK, payload[at + 4 : at + length]
+        at += (length + 3) & ~3

@@ -1,0 +1,160 @@
+"""What a host is: the verbs every reader uses, whether the host is live, recorded or made up.
+
+Every verb either returns bytes as the kernel gave them or raises a `SourceError`; in bulk verbs an
+errno takes the place of the bytes. Readers never open a file themselves, which is what makes
+`--from FILE` work for every passive command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol, TypeVar
+
+from sretool.errors import Missing, SourceError, SretoolError
+
+READ_LIMIT_BYTES = 64 * 1024 * 1024
+
+
+class Clock(NamedTuple):
+    """One instant on three clocks, seconds. `boot` counts suspended time, `mono` does not."""
+
+    wall: float
+    mono: float
+    boot: float
+
+
+class Stat(NamedTuple):
+    """The part of stat(2) that readers use."""
+
+    mode: int
+    inode: int
+    device: int
+    uid: int
+    size_bytes: int
+    blocks_512: int
+    modified_s: float
+
+
+class StatVfs(NamedTuple):
+    """The part of statvfs(3) that readers use; sizes in blocks of `block_bytes`."""
+
+    block_bytes: int
+    blocks: int
+    blocks_free: int
+    blocks_available: int
+    inodes: int
+    inodes_free: int
+    inodes_available: int
+    flags: int
+
+
+class Dump(NamedTuple):
+    """One netlink request. `key` names what is dumped, without filters: a recording finds it by
+    that name, so a reader must apply its filter again to what comes back.
+    """
+
+    key: str
+    protocol: int
+    type: int
+    flags: int
+    payload: bytes
+
+
+class Frames(NamedTuple):
+    """Receive buffers as the kernel filled them; `consistent` is False when the kernel said that
+    the table changed under every one of our tries (NLM_F_DUMP_INTR).
+    """
+
+    frames: list[bytes]
+    consistent: bool
+
+
+class Completed(NamedTuple):
+    """A stock command that ran to its end."""
+
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
+
+
+Bulk = dict[str, tuple[bytes | int, ...]]
+"""Entry name -> one item a file asked, in that order: its bytes, or the errno that came instead."""
+
+
+class Source(Protocol):
+    """One host at one moment (live: at every moment)."""
+
+    @property
+    def name(self) -> str:
+        """`live`, or `recording:FILE`: what the answer's `source` says."""
+
+    @property
+    def live(self) -> bool:
+        """True when a later call may return something newer."""
+
+    @property
+    def earlier(self) -> Source | None:
+        """The moment recorded before this one; None when live or when it is the first."""
+
+    def clock(self) -> Clock:
+        """The instant this source speaks of."""
+
+    def read(self, path: str) -> bytes:
+        """A whole file, at most READ_LIMIT_BYTES."""
+
+    def listdir(self, path: str) -> list[str]:
+        """Names in a directory, sorted, without `.` and `..`."""
+
+    def walk(self, path: str) -> list[str]:
+        """Every directory below `path`, as paths relative to it, `.` first, parents before
+        children; symbolic links are not followed. Unreadable ones are listed, not entered.
+        """
+
+    def readlink(self, path: str) -> str:
+        """Where a symbolic link points."""
+
+    def stat(self, path: str) -> Stat:
+        """stat(2), following links. May block on a dead mount: use for local files."""
+
+    def statvfs(self, paths: Sequence[str], timeout_s: float = 2.0) -> dict[str, StatVfs | int]:
+        """statvfs(3) of many mount points, each within `timeout_s`; errno where it failed,
+        ETIMEDOUT where the filesystem did not answer.
+        """
+
+    def bulk(
+        self, parent: str, entries: Sequence[str], files: Sequence[str], *, guarded: bool = False
+    ) -> Bulk:
+        """`parent/entry/file` for every entry and file in one call. `guarded` reads in a child
+        with a deadline: for files whose read can block for ever. An entry that vanished has
+        ENOENT or ESRCH in every place.
+        """
+
+    def links(self, parent: str, entries: Sequence[str], directory: str) -> dict[str, dict[str, str] | int]:
+        """For every entry, the links in `parent/entry/directory` as name -> target (this is how
+        /proc/PID/fd is read), or the errno that listing it gave.
+        """
+
+    def netlink(self, request: Dump, netns: str | None = None) -> Frames:
+        """All frames of one netlink dump, or of one request's single answer."""
+
+    def run(self, argv: Sequence[str], timeout_s: float = 5.0) -> Completed:
+        """A stock command, with a fixed environment, no shell, and a deadline."""
+
+    def fact(self, name: str, *args: str) -> bytes:
+        """What is no file, frame or command; JSON bytes. The names are listed in `live.FACTS`."""
+
+
+T = TypeVar("T")
+
+
+def attempt(errors: list[SretoolError], verb: Callable[..., T], *args: object) -> T | None:
+    """`verb(*args)`, or None with the failure noted in `errors`: a failing reader costs its own
+    part. What is simply not there (Missing) is None without a note.
+    """
+    try:
+        return verb(*args)
+    except Missing:
+        return None
+    except SourceError as error:
+        errors.append(error)
+        return None

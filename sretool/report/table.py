@@ -1,0 +1,218 @@
+"""What a view is made of, and the one fixed-width writer.
+
+A view returns blocks: `Table` and `Lines`. `write` prints them as plain text, for pipes and for
+tables longer than a screen, without importing rich; `text.py` draws the same blocks on a terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TextIO, TypeVar, Union
+
+from sretool.report.escape import ascii_only, cut, escape, width
+from sretool.report.units import text_for
+
+Style = Literal["", "good", "warning", "critical", "dim", "strong"]
+Span = tuple[str, Style]
+Line = Union[str, Sequence[Span]]
+R = TypeVar("R")
+
+GAP = "  "
+
+
+@dataclass(frozen=True)
+class Column(Generic[R]):
+    """One column. `cell` gives text that is not yet escaped. Columns shrink (only `flexible`
+    ones, down to `least`) and then go, highest `drop` first, when the terminal is too narrow;
+    `drop=0` stays.
+    """
+
+    title: str
+    cell: Callable[[R], str]
+    right: bool = False
+    flexible: bool = False
+    least: int = 8
+    drop: int = 0
+    style: Callable[[R], Style] | None = None
+
+
+@dataclass(frozen=True)
+class Table(Generic[R]):
+    """Rows under columns. `empty` is said instead of a table without rows; `hidden` is how many
+    rows a limit left out.
+    """
+
+    columns: Sequence[Column[R]]
+    rows: Sequence[R]
+    title: str = ""
+    empty: str = "nothing to show"
+    hidden: int = 0
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Paragraphs: each line is text, or spans of text with a style. Lines wrap on a terminal with
+    `indent` columns of hanging indent.
+    """
+
+    lines: Sequence[Line] = field(default_factory=list)
+    title: str = ""
+    indent: int = 0
+
+
+Block = Union[Table[Any], Lines]
+
+
+def columns_for(
+    fields: Sequence[str],
+    *,
+    titles: dict[str, str] | None = None,
+    cells: dict[str, Callable[[Any], str]] | None = None,
+    right: Sequence[str] = (),
+    flexible: Sequence[str] = (),
+    drop: Sequence[str] = (),
+    styles: dict[str, Callable[[Any], Style]] | None = None,
+) -> list[Column[Any]]:
+    """Columns for a row type's fields: the title is the field's name in capitals without its unit,
+    the text goes by the unit suffix, numbers align right. The keyword arguments say where a field
+    differs. `drop` lists fields in the order they may go, first to go first; the rest stay.
+    """
+    order = {name: len(drop) - position for position, name in enumerate(drop)}
+    return [
+        Column(
+            title=(titles or {}).get(name, _title(name)),
+            cell=(cells or {}).get(name) or _field_cell(name),
+            right=name in right or name.endswith(("_bytes", "_ratio", "_ms", "_s")),
+            flexible=name in flexible,
+            drop=order.get(name, 0),
+            style=(styles or {}).get(name),
+        )
+        for name in fields
+    ]
+
+
+def _title(name: str) -> str:
+    for suffix in ("_bytes_per_s", "_bytes", "_ratio", "_ms", "_s"):
+        if name.endswith(suffix) and not name.endswith("_per_s"):
+            name = name[: -len(suffix)]
+            break
+    return name.replace("_", " ").upper()
+
+
+def _field_cell(name: str) -> Callable[[Any], str]:
+    def cell(row: Any) -> str:
+        return text_for(name, getattr(row, name))
+
+    return cell
+
+
+def fit(table: Table[Any], columns: int | None, glyphs: Callable[[str], str]) -> Fitted:
+    """Escape every cell once and choose columns and widths for a terminal of `columns` columns
+    (None: as wide as needed).
+    """
+    cells = [[glyphs(escape(column.cell(row))) for column in table.columns] for row in table.rows]
+    titles = [glyphs(column.title) for column in table.columns]
+    widths = [max([width(titles[i]), *(width(row[i]) for row in cells)]) for i in range(len(titles))]
+    shown = list(range(len(titles)))
+    if columns is not None:
+        while True:
+            room = columns - len(GAP) * (len(shown) - 1)
+            least = sum(
+                min(widths[i], table.columns[i].least) if table.columns[i].flexible else widths[i]
+                for i in shown
+            )
+            if least <= room or len(shown) == 1:
+                break
+            going = max(shown, key=lambda i: table.columns[i].drop)
+            if table.columns[going].drop == 0:
+                going = shown[-1]
+            shown.remove(going)
+        _shrink(widths, shown, table, columns - len(GAP) * (len(shown) - 1))
+    gone = [titles[i] for i in range(len(titles)) if i not in shown]
+    return Fitted(titles, cells, widths, shown, gone)
+
+
+def _shrink(widths: list[int], shown: list[int], table: Table[Any], room: int) -> None:
+    over = sum(widths[i] for i in shown) - room
+    flexible = [i for i in shown if table.columns[i].flexible] or shown[-1:]
+    while over > 0:
+        widest = max(flexible, key=lambda i: widths[i])
+        if widths[widest] <= 1:
+            return
+        step = min(over, max(1, widths[widest] - max([widths[i] for i in flexible if i != widest] or [1])))
+        widths[widest] -= step
+        over -= step
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A table ready to print: escaped cells, a width a column, the columns shown, those gone."""
+
+    titles: list[str]
+    cells: list[list[str]]
+    widths: list[int]
+    shown: list[int]
+    gone: list[str]
+
+
+def plain_text(line: Line) -> str:
+    """A line without its styles, escaped."""
+    return escape(line) if isinstance(line, str) else "".join(escape(text) for text, _ in line)
+
+
+def table_lines(table: Table[Any], columns: int | None, glyphs: Callable[[str], str]) -> Iterator[str]:
+    """A table as text lines, header first."""
+    if not table.rows:
+        yield glyphs(table.empty)
+        return
+    fitted = fit(table, columns, glyphs)
+    last = fitted.shown[-1]
+
+    def pad(text: str, i: int) -> str:
+        text = cut(text, fitted.widths[i])
+        space = " " * (fitted.widths[i] - width(text))
+        if table.columns[i].right:
+            return space + text
+        return text if i == last else text + space
+
+    yield GAP.join(pad(fitted.titles[i], i) for i in fitted.shown)
+    for row in fitted.cells:
+        yield GAP.join(pad(row[i], i) for i in fitted.shown).rstrip()
+    yield from notes(table, fitted)
+
+
+def notes(table: Table[Any], fitted: Fitted) -> Iterator[str]:
+    """What a cut table owes its reader."""
+    if table.hidden:
+        yield f"({table.hidden} more: --limit 0 shows all)"
+    if fitted.gone:
+        yield f"(no room for {', '.join(fitted.gone)}: widen the terminal or use --fields)"
+
+
+def write(blocks: Sequence[Block], stream: TextIO, columns: int | None, unicode: bool) -> None:
+    """Print blocks as plain text; `columns` None means a pipe, where nothing is cut."""
+    import textwrap
+
+    def glyphs(text: str) -> str:
+        return text if unicode else ascii_only(text)
+
+    for number, block in enumerate(blocks):
+        if number:
+            stream.write("\n")
+        if block.title:
+            stream.write(glyphs(escape(block.title)) + "\n")
+        if isinstance(block, Table):
+            for row in table_lines(block, columns, glyphs):
+                stream.write(row + "\n")
+            continue
+        for line in block.lines:
+            text = glyphs(plain_text(line))
+            if columns is None or width(text) <= columns:
+                stream.write(text + "\n")
+                continue
+            hanging = " " * (len(text) - len(text.lstrip()) + block.indent)
+            for part in textwrap.wrap(
+                text, columns, subsequent_indent=hanging, break_on_hyphens=False, drop_whitespace=True
+            ):
+                stream.write(part + "\n")
