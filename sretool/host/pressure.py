@@ -47,13 +47,14 @@ def parse(raw: bytes, what: str) -> Pressure:
             continue
         values = dict(pair.partition(b"=")[::2] for pair in pairs)
         try:
-            averages = [float(values[key]) / 100 for key in (b"avg10", b"avg60", b"avg300")]
+            # two decimals of a percent as the kernel prints them, no binary dust behind
+            averages = [round(float(values[key]) / 100, 4) for key in (b"avg10", b"avg60", b"avg300")]
             total = int(values[b"total"])
         except (KeyError, ValueError):
             raise ParseError(what, f"not a pressure line: {line[:80]!r}") from None
         if total < 0 or not all(map(math.isfinite, averages)):
             raise ParseError(what, f"not a pressure line: {line[:80]!r}")
-        found[kind] = Stall(*averages, total)
+        found[kind] = Stall(averages[0], averages[1], averages[2], total)
     if not found:
         raise ParseError(what, "neither a 'some' nor a 'full' line")
     return Pressure(found.get(b"some"), found.get(b"full"))
