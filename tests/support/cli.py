@@ -7,10 +7,19 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 NOBODY = 65534
-CLEAN = {"TERM": "dumb", "LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONDONTWRITEBYTECODE": "1"}
+ROOT = Path(__file__).resolve().parents[2]
+CLEAN = {
+    "TERM": "dumb",
+    "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONPATH": str(ROOT),  # the tree under test, whatever is installed
+}
 
 
 @dataclass
@@ -29,6 +38,31 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, **CLEAN, **more}
 
 
+@cache
+def reachable() -> list[str]:
+    """A prefix that lets any user run this interpreter. Where it, its venv or the clone lies below a
+    directory closed to others (root's home), a private mount namespace shows an open empty directory
+    in its place, with only those trees in it.
+    """
+    trees = [Path(path).resolve() for path in (sys.base_prefix, sys.prefix, ROOT)]
+    hidden: dict[Path, Path] = {}
+    for tree in trees:
+        for parent in reversed([tree, *tree.parents]):
+            if not parent.stat().st_mode & 0o001:
+                hidden[tree] = parent
+                break
+    if not hidden:
+        return []
+    script = ["set -e", "umask 022", "mount -t tmpfs none /mnt"]
+    for number, tree in enumerate(hidden):
+        script.append(f"mkdir /mnt/{number}; mount --bind '{tree}' /mnt/{number}")
+    script += [f"mount -t tmpfs -o mode=755 none '{closed}'" for closed in sorted(set(hidden.values()))]
+    for number, tree in enumerate(hidden):
+        script.append(f"mkdir -p '{tree}'; mount --bind /mnt/{number} '{tree}'")
+    script += ["umount -l /mnt", 'exec "$@"']
+    return ["unshare", "-m", "sh", "-c", "\n".join(script), "sh"]
+
+
 def sretool(
     *args: object,
     uid: int | None = None,
@@ -41,7 +75,8 @@ def sretool(
     argv = [sys.executable, "-m", "sretool", *map(str, args)]
     if uid is not None:
         # setpriv drops groups and capabilities with the uid
-        argv = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--inh-caps=-all", *argv]
+        drop = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--inh-caps=-all"]
+        argv = [*reachable(), *drop, *argv]
     if netns is not None:
         argv = ["ip", "netns", "exec", netns, *argv]
     popen.setdefault("cwd", "/")
