@@ -1,0 +1,82 @@
+"""Secrets in command lines and environments, masked the same way live and in a recording.
+
+Known forms only: options and variables with a telling name, credentials in URLs and headers, and
+the options of a few programs that take a password without one. What is masked stays recognisable
+as an argument; only its value is gone.
+"""
+
+from __future__ import annotations
+
+import re
+
+MASK = b"***"
+
+_WORDS = (b"pass", b"pwd", b"secret", b"token", b"cred", b"key", b"auth", b"://")
+# No quantifier stands before a keyword, so a hostile argument of any length is searched in linear
+# time. The name may go on after the keyword, but not as another word: `token_value`, not `tokenizer`.
+_KEYWORD = (
+    rb"(?:(?:api|access|secret|private)[-_]?key|pass(?:word|wd|phrase)?|pwd|secret|token|credentials?"
+    rb"|(?<![a-z])key(?![\w.-])|auth(?:orization)?(?![\w.-]))(?-i:(?![a-z]))"
+)
+_NAMED = re.compile(_KEYWORD, re.IGNORECASE)
+_FLAG = re.compile(_KEYWORD + rb"\Z", re.IGNORECASE)
+_INLINE = re.compile(
+    rb"(" + _KEYWORD + rb"[\w.-]{0,32}[\"']?\s{0,4}[=:]\s{0,4}[\"']?(?:(?:bearer|basic|digest)\s{1,4})?)"
+    rb"[^\s\"']+",
+    re.IGNORECASE,
+)
+_URL = re.compile(rb"(://[^\s/:@]{0,256}:)[^\s/]+@")
+_NO_SECRET = re.compile(rb"(?:file|path|dir|sock|pwd)\Z", re.IGNORECASE)
+_NAME_LIMIT_BYTES = 128
+
+# program -> options that take a secret as the next argument
+_NEXT = {
+    b"sshpass": (b"-p",),
+    b"redis-cli": (b"-a",),
+    b"ldapsearch": (b"-w",),
+    b"ldapmodify": (b"-w",),
+    b"ipmitool": (b"-P",),
+}
+_USER_AND_SECRET = {b"curl": (b"-u", b"--user", b"-U", b"--proxy-user")}
+_ATTACHED = {b"mysql", b"mysqldump", b"mysqladmin", b"mariadb", b"mariadb-dump", b"sshpass"}
+
+
+def mask(argv: bytes) -> bytes:
+    r"""`argv` (NUL between arguments, as /proc/PID/cmdline and environ give it) with every secret
+    value replaced by `***`. Masking again changes nothing.
+    """
+    head = argv[:4096].partition(b"\0")[0].rpartition(b"/")[2]
+    by_program = head in _NEXT or head in _USER_AND_SECRET or head in _ATTACHED
+    lowered = argv.lower()
+    if not by_program and not any(word in lowered for word in _WORDS):
+        return argv
+    masked = []
+    previous = b""
+    for arg in argv.split(b"\0"):
+        masked.append(_argument(arg, previous, head) if arg else arg)
+        previous = arg
+    return b"\0".join(masked)
+
+
+def _argument(arg: bytes, previous: bytes, program: bytes) -> bytes:
+    takes_secret = previous.startswith(b"-") and b"=" not in previous[:_NAME_LIMIT_BYTES]
+    if takes_secret and not arg.startswith(b"-"):
+        if len(previous) < _NAME_LIMIT_BYTES and _FLAG.search(previous):
+            return MASK
+        if previous in _NEXT.get(program, ()):
+            return MASK
+        if previous in _USER_AND_SECRET.get(program, ()) and b":" in arg:
+            return arg.partition(b":")[0] + b":" + MASK
+    if program in _ATTACHED and arg.startswith(b"-p") and len(arg) > 2 and not arg.startswith(b"-pass"):
+        return b"-p" + MASK
+    name, equals, value = arg.partition(b"=")
+    if equals and value and len(name) < _NAME_LIMIT_BYTES and not name.split()[1:]:
+        if _NO_SECRET.search(name):  # --token-file=PATH, SSH_AUTH_SOCK=PATH, PWD=PATH
+            return arg if value.startswith((b"/", b"./", b"~")) else _inline(arg)
+        if _NAMED.search(name):
+            return name + b"=" + MASK
+    return _inline(arg)
+
+
+def _inline(arg: bytes) -> bytes:
+    return _INLINE.sub(rb"\1" + MASK, _URL.sub(rb"\1" + MASK + b"@", arg))
