@@ -167,6 +167,7 @@ EVERY = ("json", "how", "color", "quiet", "verbose", "debug", "deadline")
 SETS: dict[str, tuple[str, ...]] = {
     "passive": ("from_file",),
     "list": ("fields", "sort", "limit", "jsonl"),
+    "interval": ("sample",),
     "sampled": ("sample", "watch", "count", "jsonl"),
     "family": ("four", "six"),
     "network": ("interface", "timeout"),

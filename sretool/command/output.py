@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,6 +17,7 @@ from sretool.report.answer import RANK, Answer, Finding, Problem
 from sretool.report.escape import ascii_only, escape
 from sretool.report.table import Block, Line, Lines, Style, Table, write
 from sretool.report.terminal import Terminal, detect
+from sretool.report.times import rfc3339
 
 if TYPE_CHECKING:
     from sretool.command.runner import Spec
@@ -42,12 +42,6 @@ def stamp(answer: Answer[Any], run: Run) -> None:
         )
     except SretoolError:
         answer.collected_at = answer.collected_at or rfc3339(time.time())
-
-
-def rfc3339(seconds: float) -> str:
-    """A Unix time as RFC 3339 UTC with milliseconds."""
-    stamp = datetime.fromtimestamp(seconds, timezone.utc)
-    return stamp.strftime("%Y-%m-%dT%H:%M:%S.") + f"{stamp.microsecond // 1000:03}Z"
 
 
 def _elapsed_ms() -> float:

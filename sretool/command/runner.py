@@ -16,8 +16,8 @@ from sretool.command import options as shared
 from sretool.command import output
 from sretool.command.options import FailOn, Options
 from sretool.command.run import Look, Run
-from sretool.errors import DeadlineReached, SretoolError, UsageError
-from sretool.report.answer import Answer, ExitCode, exit_code_for, problems
+from sretool.errors import DeadlineReached, ExitCode, SretoolError, UsageError
+from sretool.report.answer import Answer, exit_code_for, problems
 
 
 class How(NamedTuple):

@@ -1,10 +1,278 @@
-"""A recording of a host."""
+"""A recording of a host: what the kernel said, as it said it, at two or more moments.
+
+A recording is a `.tar.gz` of plain files:
+
+    manifest.json              format, tool version, boot id, who recorded, the moments' clocks
+    T0/files/proc/loadavg      files as read
+    T0/netlink/3.bin           receive buffers, one after another; their sizes are in the index
+    T0/runs/0.out, 0.err       what stock commands printed
+    T0/index.json              listings, links, stats, facts, and the errno of all that failed
+    T1/…
+
+It holds raw bytes and never our own models, so next year's parser reads this year's incident. What
+nobody asked for replays as `not-recorded`, never as absent. A recording is untrusted: sizes and
+names are bounded here, and nothing in it is executed.
+"""
 
 from __future__ import annotations
 
-from sretool.host.source import Source
+import errno
+import gzip
+import json
+import tarfile
+import zlib
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from sretool.errors import SourceError, UsageError, from_errno
+from sretool.host.source import (
+    READ_LIMIT_BYTES,
+    Bulk,
+    Clock,
+    Completed,
+    Dump,
+    Frames,
+    Source,
+    Stat,
+    StatVfs,
+)
+
+FORMAT = "sretool.recording/1"
+MEMBERS_LIMIT = 2_000_000
+TOTAL_LIMIT_BYTES = 2 * 1024 * 1024 * 1024
+_SECTIONS = ("dirs", "walks", "links", "link_dirs", "stats", "statvfs", "netlink", "runs", "facts", "errors")
+
+T = TypeVar("T")
 
 
-def open_recording(path: str) -> Source:
-    """Open it."""
-    raise NotImplementedError(path)
+class Moment:
+    """All that was recorded at one instant. Keys are what was asked, values what came."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.files: dict[str, bytes] = {}
+        self.index: dict[str, Any] = {section: {} for section in _SECTIONS}
+        self.blobs: dict[str, bytes] = {}
+
+
+def netlink_key(request: Dump, netns: str | None) -> str:
+    """What a dump is kept under."""
+    return request.key if netns is None else f"{request.key} in {netns}"
+
+
+class Recording:
+    """One moment of a recording, as a Source."""
+
+    live = False
+
+    def __init__(self, name: str, moment: Moment, earlier: Source | None) -> None:
+        self.name = name
+        self.earlier: Source | None = earlier
+        self._moment = moment
+
+    def clock(self) -> Clock:
+        return self._moment.clock
+
+    def _index(self, section: str, key: str) -> Any:
+        found = self._moment.index[section].get(key)
+        if found is None:
+            raise self._failure(section, key)
+        return found
+
+    def _failure(self, section: str, key: str) -> SourceError:
+        number = self._moment.index["errors"].get(f"{section} {key}", errno.ENODATA)
+        return from_errno(number, key)
+
+    def read(self, path: str) -> bytes:
+        found = self._moment.files.get(path)
+        if found is None:
+            raise self._failure("files", path)
+        return found
+
+    def listdir(self, path: str) -> list[str]:
+        return _strings(self._index("dirs", path), path)
+
+    def walk(self, path: str) -> list[str]:
+        return _strings(self._index("walks", path), path)
+
+    def readlink(self, path: str) -> str:
+        return str(self._index("links", path))
+
+    def stat(self, path: str) -> Stat:
+        return _tuple(Stat, self._index("stats", path), path)
+
+    def statvfs(self, paths: Sequence[str], timeout_s: float = 2.0) -> dict[str, StatVfs | int]:
+        known = self._moment.index["statvfs"]
+        found: dict[str, StatVfs | int] = {}
+        for path in paths:
+            item = known.get(path, errno.ENODATA)
+            found[path] = item if isinstance(item, int) else _tuple(StatVfs, item, path)
+        return found
+
+    def bulk(
+        self, parent: str, entries: Sequence[str], files: Sequence[str], *, guarded: bool = False
+    ) -> Bulk:
+        known, errors = self._moment.files, self._moment.index["errors"]
+        found: Bulk = {}
+        for entry in entries:
+            items: list[bytes | int] = []
+            for file in files:
+                path = f"{parent}/{entry}/{file}"
+                data = known.get(path)
+                items.append(errors.get(f"files {path}", errno.ENODATA) if data is None else data)
+            found[entry] = tuple(items)
+        return found
+
+    def links(self, parent: str, entries: Sequence[str], directory: str) -> dict[str, dict[str, str] | int]:
+        known = self._moment.index["link_dirs"]
+        return {entry: known.get(f"{parent}/{entry}/{directory}", errno.ENODATA) for entry in entries}
+
+    def netlink(self, request: Dump, netns: str | None = None) -> Frames:
+        key = netlink_key(request, netns)
+        entry = self._index("netlink", key)
+        try:
+            blob, frames, at = self._moment.blobs[entry["blob"]], [], 0
+            for size in entry["sizes"]:
+                frames.append(blob[at : at + size])
+                at += size
+            return Frames(frames, bool(entry["consistent"]))
+        except (KeyError, TypeError) as error:
+            raise from_errno(errno.EIO, key) from error
+
+    def run(self, argv: Sequence[str], timeout_s: float = 5.0) -> Completed:
+        key = json.dumps(list(argv))
+        entry = self._index("runs", key)
+        try:
+            blobs = self._moment.blobs
+            return Completed(
+                int(entry["exit_code"]), blobs[f"{entry['blob']}.out"], blobs[f"{entry['blob']}.err"]
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise from_errno(errno.EIO, argv[0]) from error
+
+    def fact(self, name: str, *args: str) -> bytes:
+        key = " ".join((name, *args))
+        if key not in self._moment.index["facts"]:
+            raise self._failure("facts", key)
+        return json.dumps(self._moment.index["facts"][key]).encode()
+
+
+def _strings(found: Any, what: str) -> list[str]:
+    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+        raise from_errno(errno.EIO, what)
+    return found
+
+
+def _tuple(kind: type[T], found: Any, what: str) -> T:
+    try:
+        return kind(*found)
+    except TypeError as error:
+        raise from_errno(errno.EIO, what) from error
+
+
+def open_recording(path: str) -> Recording:
+    """The last moment of the recording in `path`; the ones before it hang on `earlier`.
+
+    Raises:
+        UsageError: it cannot be read, is no recording, or breaks its bounds.
+    """
+    moments = load(path)[1]
+    source: Recording | None = None
+    for moment in moments:
+        source = Recording(f"recording:{path}", moment, source)
+    if source is None:
+        raise _foreign(path, "it holds no moment")
+    return source
+
+
+def load(path: str) -> tuple[dict[str, Any], list[Moment]]:
+    """Manifest and moments of a recording, every bound checked.
+
+    Raises:
+        UsageError: as `open_recording`.
+    """
+    try:
+        members = _members(path)
+    except gzip.BadGzipFile:
+        raise _foreign(path, "it is no gzip file") from None
+    except OSError as error:
+        raise UsageError(path, error.strerror or str(error), "name a file that snapshot save wrote") from None
+    except (EOFError, zlib.error):
+        raise _foreign(path, "it is cut short or damaged") from None
+    except tarfile.TarError as error:
+        raise _foreign(path, f"it is cut short, damaged or no tar archive: {error}") from None
+    try:
+        return _laid_out(path, members)
+    except (KeyError, ValueError, TypeError, IndexError, RecursionError) as error:
+        raise _foreign(path, f"it is not laid out as one ({type(error).__name__})") from None
+
+
+def _laid_out(path: str, members: dict[str, bytes]) -> tuple[dict[str, Any], list[Moment]]:
+    manifest = json.loads(members.pop("manifest.json"))
+    if manifest["format"] != FORMAT:
+        theirs = str(manifest["format"])[:80]
+        raise UsageError(
+            path, f"format {theirs!r}, this version reads {FORMAT}", "use the sretool that wrote it"
+        )
+    if manifest["members"] != len(members):
+        raise _foreign(path, f"{manifest['members']} files were recorded, {len(members)} are left")
+    moments = []
+    for number, clock in enumerate(manifest["moments"]):
+        moment = Moment(Clock(*map(float, clock)))
+        index = json.loads(members.pop(f"T{number}/index.json"))
+        moment.index = {section: index.get(section, {}) for section in _SECTIONS}
+        if not _sound(moment.index):
+            raise _foreign(path, "its index holds values of the wrong kind")
+        moments.append(moment)
+    for name, data in members.items():
+        top, _, rest = name.partition("/")
+        moment = moments[int(top[1:])]
+        if rest.startswith("files/"):
+            moment.files[rest[len("files") :]] = data
+        else:
+            moment.blobs[rest] = data
+    return manifest, moments
+
+
+def _sound(index: dict[str, Any]) -> bool:
+    """Whether the tables are tables, and those that bulk verbs hand out unchecked hold what they
+    promise.
+    """
+    if not all(isinstance(table, dict) for table in index.values()):
+        return False
+    return all(isinstance(number, int) for number in index["errors"].values()) and all(
+        isinstance(targets, int)
+        or (isinstance(targets, dict) and all(isinstance(target, str) for target in targets.values()))
+        for targets in index["link_dirs"].values()
+    )
+
+
+def _members(path: str) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    total = 0
+    with tarfile.open(path, "r|gz") as tar:
+        for info in tar:
+            if info.isdir():
+                continue
+            if not info.isreg():
+                raise _foreign(path, f"it holds {info.name[:80]!r}, which is no plain file")
+            parts = info.name.split("/")
+            if info.name.startswith("/") or ".." in parts:
+                raise _foreign(path, f"its member {info.name[:80]!r} climbs out of the archive")
+            total += info.size
+            if info.size > READ_LIMIT_BYTES or total > TOTAL_LIMIT_BYTES or len(found) >= MEMBERS_LIMIT:
+                raise _foreign(
+                    path,
+                    f"it is larger than the limits ({READ_LIMIT_BYTES >> 20} MiB a file, "
+                    f"{TOTAL_LIMIT_BYTES >> 30} GiB, {MEMBERS_LIMIT} files)",
+                )
+            file = tar.extractfile(info)
+            found[info.name] = file.read() if file is not None else b""
+            tar.members = []  # type: ignore[attr-defined]  # or a stream of members is kept in memory twice
+    return found
+
+
+def _foreign(path: str, why: str) -> UsageError:
+    return UsageError(
+        path, f"not a recording that can be read: {why}", "make one with: sretool snapshot save FILE"
+    )

@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
-import enum
 from typing import Annotated, Generic, Literal, TypeVar
 
 from msgspec import Meta, Struct
 
-from sretool.errors import SretoolError
-
-
-class ExitCode(enum.IntEnum):
-    """The contract's exit codes; 0 to 3 are the monitoring-plugin codes."""
-
-    OK = 0
-    WARNING = 1
-    CRITICAL = 2
-    CANNOT_LOOK = 3
-    USAGE = 64
-    BUG = 70
-    INTERRUPTED = 130
-    PIPE_CLOSED = 141
-    TERMINATED = 143
+from sretool.errors import ExitCode, SretoolError
 
 
 Severity = Literal["info", "warning", "critical"]

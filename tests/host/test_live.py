@@ -1,0 +1,112 @@
+"""The live host's verbs against the standard library."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from sretool.errors import Denied, Missing, SourceError, Stalled, Unsupported
+from sretool.host import live as live_module
+from sretool.host.live import Live
+
+live = Live()
+
+
+def test_read_gives_whole_files_also_those_longer_than_a_page(tmp_path: Path) -> None:
+    long = tmp_path / "long"
+    long.write_bytes(os.urandom(300_000))
+    assert live.read(str(long)) == long.read_bytes()
+    bulk = live.bulk(str(tmp_path), ["."], ["long", "absent"])
+    assert bulk == {".": (long.read_bytes(), errno.ENOENT)}
+
+
+def test_failures_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(Missing):
+        live.read(str(tmp_path / "absent"))
+    with pytest.raises(SourceError):
+        live.read(str(tmp_path))
+    if os.geteuid() != 0:
+        locked = tmp_path / "locked"
+        locked.touch(mode=0)
+        with pytest.raises(Denied):
+            live.read(str(locked))
+    with pytest.raises(Unsupported):
+        live.fact("no such fact")
+
+
+def test_a_fifo_nobody_writes_to_does_not_block(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    assert live.read(str(tmp_path / "fifo")) == b""
+
+
+def test_walk_lists_parents_before_children_and_follows_no_links(tmp_path: Path) -> None:
+    (tmp_path / "b" / "inner").mkdir(parents=True)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "loop").symlink_to(tmp_path)
+    (tmp_path / "file").touch()
+    assert live.walk(str(tmp_path)) == [".", "a", "b", "b/inner"]
+    with pytest.raises(Missing):
+        live.walk(str(tmp_path / "absent"))
+
+
+def test_statvfs_agrees_with_the_library() -> None:
+    found = live.statvfs(["/", "/nowhere"])
+    ours, theirs = found["/"], os.statvfs("/")
+    assert not isinstance(ours, int)
+    assert (ours.block_bytes, ours.blocks, ours.inodes) == (theirs.f_frsize, theirs.f_blocks, theirs.f_files)
+    assert found["/nowhere"] == errno.ENOENT
+
+
+def test_a_read_that_hangs_costs_its_own_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    def work(path: str) -> bytes:
+        if path == "hangs":
+            time.sleep(60)
+        if path == "dies":
+            os._exit(9)
+        if path == "fails":
+            raise OSError(errno.EIO, "EIO")
+        return path.encode()
+
+    started = time.monotonic()
+    found = list(live_module._guarded(work, ["a", "hangs", "b", "fails", "dies", "c"], 0.2))
+    assert found == [b"a", errno.ETIMEDOUT, b"b", errno.EIO, errno.ETIMEDOUT, b"c"]
+    assert time.monotonic() - started < 10
+
+
+def test_guarded_bulk_gives_what_bulk_gives() -> None:
+    me = str(os.getpid())
+    files = ["comm", "cmdline", "absent"]
+    assert live.bulk("/proc", [me], files, guarded=True) == live.bulk("/proc", [me], files)
+
+
+def test_commands_have_a_deadline_and_a_fixed_environment() -> None:
+    done = live.run(["sh", "-c", "echo $LC_ALL; echo oops >&2; exit 3"])
+    assert (done.exit_code, done.stdout, done.stderr) == (3, b"C\n", b"oops\n")
+    with pytest.raises(Stalled):
+        live.run(["sleep", "60"], timeout_s=0.1)
+    with pytest.raises(Missing):
+        live.run(["no-such-command-here"])
+
+
+def test_facts_are_json() -> None:
+    identity = json.loads(live.fact("identity"))
+    assert identity["uid"] == os.geteuid()
+    assert identity["clock_ticks_per_s"] == os.sysconf("SC_CLK_TCK")
+    assert json.loads(live.fact("user", "0")) == "root"
+    assert json.loads(live.fact("user", "4242424")) is None
+    assert json.loads(live.fact("adjtimex")).keys() >= {"status", "max_error_us", "offset"}
+
+
+def test_fd_links_show_our_own_files(tmp_path: Path) -> None:
+    me = str(os.getpid())
+    with (tmp_path / "open").open("w") as file:
+        links = live.links("/proc", [me, "999999999"], "fd")
+        mine = links[me]
+        assert not isinstance(mine, int)
+        assert mine[str(file.fileno())] == str(tmp_path / "open")
+    assert links["999999999"] in (errno.ENOENT, errno.ESRCH)
