@@ -140,8 +140,9 @@ class Live:
                     continue
                 try:
                     data = read(fd, _CHUNK)
-                    # /proc gives at most a page a read for some files: only an empty read is the end
-                    if len(data) >= 4096 or (file == "cmdline" and data):
+                    # A file of one record comes whole (fs/seq_file.c); one of many comes a page at
+                    # a time, cut between records, so a page nearly full may not be the end.
+                    if len(data) >= 2048:
                         data = _rest(fd, data)
                     items_of.append(data)
                 except OSError as error:
