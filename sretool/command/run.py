@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 from sretool.command.options import Options
@@ -83,3 +83,11 @@ class Run:
         if self.options.fields is None:
             return None
         return tuple(name.strip() for name in self.options.fields.split(","))
+
+    def wanted(self, shown: Sequence[str], document: Sequence[str]) -> set[str]:
+        """The fields of a row that this invocation needs: those named by --fields, else `document`
+        for JSON and `shown` for text; and the one named by --sort. A reader need not read the rest.
+        """
+        default = document if self.options.json or self.options.jsonl else shown
+        sort = () if self.options.sort is None else (self.options.sort.removeprefix("-"),)
+        return {*(self.fields() or default), *sort}

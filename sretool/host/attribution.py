@@ -23,7 +23,8 @@ _ENGINES = {
 }
 _PARENTS = {"docker": "docker", "libpod_parent": "podman", "ecs": "ecs"}
 _HEX = frozenset("0123456789abcdef")
-_PLAIN_LINES = ("name=systemd", "memory", "cpu,cpuacct", "cpu", "pids")
+# cpu first: where v1 hierarchies differ, throttling is what most often needs its process named
+_V1_ORDER = ("name=systemd", "cpu,cpuacct", "cpu", "memory", "pids")
 
 
 class Attribution(NamedTuple):
@@ -62,7 +63,7 @@ def cgroup_path(raw: bytes) -> str:
             paths[fields[1].decode("ascii", "replace")] = fields[2].decode("utf-8", "backslashreplace")
     if not paths:
         raise ParseError("cgroup", "no line of the form N:CONTROLLERS:PATH")
-    for controllers in ("", *_PLAIN_LINES, *paths):
+    for controllers in ("", *_V1_ORDER, *paths):
         if paths.get(controllers, "/") != "/":
             return paths[controllers]
     return "/"
