@@ -14,9 +14,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from sretool.errors import SretoolError, UsageError
+from sretool.errors import ExitCode, SretoolError, UsageError
 from sretool.manifest import Entry, Group
-from sretool.report.answer import ExitCode
 
 ROOT = Group(
     "What is wrong with this host, with evidence and the next step.",
@@ -161,8 +160,9 @@ def hoist(args: list[str]) -> list[str]:
     """Shared options given before or between the command's words, moved behind them: `sretool
     --json sockets list` is `sretool sockets list --json`.
     """
-    if not args or (not args[0].startswith("-") and not any(a.startswith("-") for a in args[1:3])):
-        return args
+    early = [arg for arg in args[:3] if arg.startswith("-")]
+    if all(arg in _SETTINGS["help_option_names"] for arg in early):
+        return args  # help is shown without importing what commands need
     from sretool.command.options import flags
 
     known = flags()
@@ -189,8 +189,6 @@ def hoist(args: list[str]) -> list[str]:
 
 def run(args: list[str]) -> int:
     """The whole program: arguments in, exit code out. No traceback reaches a user."""
-    from sretool.command.output import say
-
     debug = "--debug" in args
     as_json = "--json" in args or "--jsonl" in args
     signal.signal(signal.SIGTERM, _terminate)
@@ -214,6 +212,8 @@ def run(args: list[str]) -> int:
         if debug:
             raise
         if error.errno == errno.ENOSPC:
+            from sretool.command.output import say
+
             say(f"sretool: stdout: {os.strerror(errno.ENOSPC)} (free some space or write elsewhere)")
             return _quiet_exit(ExitCode.CANNOT_LOOK)
         return _bug(error, as_json)

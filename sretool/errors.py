@@ -17,15 +17,30 @@ Each carries a stable `code`, which is what scripts read in `errors[].code`.
 
 from __future__ import annotations
 
+import enum
 import errno as _errno
 import os
+
+
+class ExitCode(enum.IntEnum):
+    """The contract's exit codes; 0 to 3 are the monitoring-plugin codes."""
+
+    OK = 0
+    WARNING = 1
+    CRITICAL = 2
+    CANNOT_LOOK = 3
+    USAGE = 64
+    BUG = 70
+    INTERRUPTED = 130
+    PIPE_CLOSED = 141
+    TERMINATED = 143
 
 
 class SretoolError(Exception):
     """A failure with one clear line: `what: message (hint)`."""
 
     code = "error"
-    exit_code = 3
+    exit_code = ExitCode.CANNOT_LOOK
 
     def __init__(self, what: str, message: str, hint: str = "") -> None:
         super().__init__(what, message, hint)
@@ -42,7 +57,7 @@ class UsageError(SretoolError):
     """The user asked for something that cannot be asked."""
 
     code = "usage"
-    exit_code = 64
+    exit_code = ExitCode.USAGE
 
 
 class ParseError(SretoolError):

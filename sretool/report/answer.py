@@ -8,7 +8,6 @@ from msgspec import Meta, Struct
 
 from sretool.errors import ExitCode, SretoolError
 
-
 Severity = Literal["info", "warning", "critical"]
 FailOn = Literal["warning", "critical", "never"]
 RANK: dict[Severity, int] = {"critical": 2, "warning": 1, "info": 0}
