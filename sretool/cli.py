@@ -277,7 +277,9 @@ def _bug(error: BaseException, as_json: bool) -> int:
 
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     try:
-        with tempfile.NamedTemporaryFile("w", prefix="sretool-bug-", suffix=".txt", delete=False) as file:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="sretool-bug-", suffix=".txt", delete=False, errors="backslashreplace"
+        ) as file:
             file.write(text)
             where = f"the report is in {file.name}"
     except OSError:

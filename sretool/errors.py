@@ -4,6 +4,9 @@
     ├── UsageError               64  the command line or a file named on it is wrong
     ├── ParseError                3  bytes that are not what the kernel documents
     ├── DeadlineReached           3  --deadline ran out before there was an answer
+    ├── NetworkError              3  we could not even send
+        ├── Unresolvable             the name has no address, or nobody would say
+        └── NoRoute                  this host has no route, address or right to send there
     └── SourceError               3  the host, or the recording of it, did not give us something
         ├── Missing                  it is not there (ENOENT, ENOTDIR, ENODEV, ESRCH)
         ├── Denied                   we may not (EACCES, EPERM)
@@ -70,6 +73,24 @@ class DeadlineReached(SretoolError):
     """The whole command's deadline ran out."""
 
     code = "deadline"
+
+
+class NetworkError(SretoolError):
+    """Our own side of the network failed; what the other side does is a finding, not an error."""
+
+    code = "network"
+
+
+class Unresolvable(NetworkError):
+    """A name without an address, or a resolver that did not answer."""
+
+    code = "unresolvable"
+
+
+class NoRoute(NetworkError):
+    """The kernel refused to send: no route, no address of that family, a firewall of our own."""
+
+    code = "no-route"
 
 
 class SourceError(SretoolError):

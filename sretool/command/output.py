@@ -13,11 +13,12 @@ from sretool import __version__
 from sretool.command.options import Options
 from sretool.command.run import Look, Run
 from sretool.errors import SretoolError
-from sretool.report.answer import RANK, Answer, Finding, Problem
+from sretool.report.answer import RANK, Answer, Evidence, Finding, problem
 from sretool.report.escape import ascii_only, escape
-from sretool.report.table import Block, Line, Lines, Style, Table, write
+from sretool.report.table import FINDINGS, Block, Line, Lines, Style, Table, write
 from sretool.report.terminal import Terminal, detect
 from sretool.report.times import rfc3339
+from sretool.report.units import bytes_text, number_text
 
 if TYPE_CHECKING:
     from sretool.command.runner import Spec
@@ -138,43 +139,71 @@ def _print_jsonl(spec: Spec, run: Run, answer: Answer[Any]) -> None:
 def _print_text(spec: Spec, run: Run, answer: Answer[Any], hidden: int, number: int) -> None:
     from sretool.command.runner import load
 
-    look = Look(run.fields() or spec.default_fields, run.terminal, run.options.verbose, hidden)
+    look = Look(
+        run.fields() or spec.default_fields, run.terminal, run.options.verbose, hidden, answer.findings
+    )
     blocks = list(load(spec.view)(answer.data, look))
-    if answer.findings:
-        blocks.append(Lines(finding_lines(answer.findings), indent=2))
+    found = [Lines(finding_lines(answer.findings, run.options.verbose), indent=6)] if answer.findings else []
+    at = next((i for i, block in enumerate(blocks) if block is FINDINGS), len(blocks))
+    blocks[at : at + 1] = found
     if run.options.watch and run.terminal.is_terminal:
         sys.stdout.write("\x1b[H\x1b[2J")
     elif number > 1:
         sys.stdout.write("\n")
     show(blocks, run.terminal)
     sys.stdout.flush()
-    if not run.options.quiet:
-        for problem in answer.errors:
-            _print_problem(problem, run.options.verbose)
+    if run.options.quiet:
+        return
+    if run.options.verbose:
+        for error in run.errors:
+            say(f"sretool: {error}")
+        return
+    for unread in answer.errors:
+        hint = f" ({unread.hint})" if unread.hint else ""
+        say(f"sretool: {unread.what}: {unread.message}{hint}")
 
 
 STYLE_OF: dict[str, Style] = {"critical": "critical", "warning": "warning", "info": "dim"}
 
 
-def finding_lines(findings: list[Finding]) -> list[Line]:
-    """Findings, worst first, each with its evidence, remedy and next command."""
+def finding_lines(findings: list[Finding], verbose: bool = False) -> list[Line]:
+    """Findings, worst first: what is wrong, how we know, what to do, where to look next. Evidence
+    is what was held against a threshold; --verbose shows all of it, and JSON always does.
+    """
     lines: list[Line] = []
     for finding in sorted(findings, key=lambda finding: -RANK[finding.severity]):
-        style = STYLE_OF[finding.severity]
-        lines.append([(f"{finding.severity.upper():8} ", style), (finding.summary, "strong")])
-        for item in finding.evidence:
-            value = (
-                "unknown"
-                if item.value is None
-                else f"{item.value}{'' if item.unit == '' else ' ' + item.unit}"
-            )
-            against = "" if item.threshold is None else f" (threshold {item.threshold})"
-            lines.append(
-                [("         ", ""), (f"{item.what}: {value}{against}", ""), (f"  [{item.source}]", "dim")]
-            )
-        lines.append([("         do:   ", "dim"), (finding.remedy, "")])
-        lines.extend([("         next: ", "dim"), (step, "")] for step in finding.next)
+        lines.append(
+            [
+                (f"{finding.severity.upper():9}", STYLE_OF[finding.severity]),
+                (finding.summary, "strong"),
+                (f"  [{finding.id}]", "dim"),
+            ]
+        )
+        held = [item for item in finding.evidence if item.threshold is not None] or finding.evidence[:1]
+        lines.extend(_evidence_line(item) for item in (finding.evidence if verbose else held))
+        lines.append([("   do:   ", "dim"), (finding.remedy, "")])
+        if finding.next:
+            lines.append([("   next: ", "dim"), (" ; ".join(finding.next), "")])
     return lines
+
+
+def _evidence_line(item: Evidence) -> Line:
+    against = "" if item.threshold is None else f", threshold {_amount(item.threshold, item.unit)}"
+    return [
+        ("   seen: ", "dim"),
+        (f"{item.what} {_amount(item.value, item.unit)}{against}", ""),
+        (f"  ({item.source})" if item.source else "", "dim"),
+    ]
+
+
+def _amount(value: float | int | str | None, unit: str) -> str:
+    if value is None:
+        return "unknown"
+    if isinstance(value, str):
+        return value
+    if unit == "bytes":
+        return bytes_text(value)
+    return f"{number_text(value)}{'' if unit in ('', '%') else ' '}{unit}"
 
 
 def show(blocks: list[Block], terminal: Terminal) -> None:
@@ -186,11 +215,6 @@ def show(blocks: list[Block], terminal: Terminal) -> None:
         draw(blocks, sys.stdout, terminal)
     else:
         write(blocks, sys.stdout, terminal.columns, terminal.unicode)
-
-
-def _print_problem(problem: Problem, verbose: bool) -> None:
-    hint = f" ({problem.hint})" if problem.hint else ""
-    say(f"sretool: {problem.what}: {problem.message}{hint}")
 
 
 def say(line: str) -> None:
@@ -216,7 +240,7 @@ def emit_error(schema: str, run: Run | None, error: SretoolError, as_json: bool 
             status="error",
             exit_code=int(error.exit_code),
             data={},
-            errors=[Problem(error.code, error.what, error.message, error.hint)],
+            errors=[problem(error.code, error.what, error.message, error.hint)],
         )
         try:
             answer.host = os.uname().nodename

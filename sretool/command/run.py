@@ -9,6 +9,8 @@ from sretool.command.options import Options
 from sretool.errors import SretoolError
 from sretool.host.sampler import Sampler
 from sretool.host.source import Source
+from sretool.report.answer import Finding
+from sretool.report.escape import clean
 from sretool.report.terminal import Terminal
 
 S = TypeVar("S")
@@ -21,6 +23,7 @@ class Look(NamedTuple):
     terminal: Terminal
     verbose: bool
     hidden: int = 0
+    findings: Sequence[Finding] = ()
 
 
 class Run:
@@ -55,7 +58,7 @@ class Run:
     @property
     def source_name(self) -> str:
         """What the answer's `source` says, without opening anything."""
-        return self._source.name if self._source is not None else "live"
+        return "live" if self.options.from_file is None else f"recording:{clean(self.options.from_file)}"
 
     @property
     def sampler(self) -> Sampler:

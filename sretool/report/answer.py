@@ -7,6 +7,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 from msgspec import Meta, Struct
 
 from sretool.errors import ExitCode, SretoolError
+from sretool.report.escape import clean
 
 Severity = Literal["info", "warning", "critical"]
 FailOn = Literal["warning", "critical", "never"]
@@ -88,8 +89,13 @@ def problems(errors: list[SretoolError]) -> list[Problem]:
     for (code, message, hint), members in groups.items():
         names = list(dict.fromkeys(member.what for member in members))
         what = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
-        folded.append(Problem(code, what, message, hint))
+        folded.append(problem(code, what, message, hint))
     return folded
+
+
+def problem(code: str, what: str, message: str, hint: str) -> Problem:
+    """A Problem in valid UTF-8: what was asked may hold any byte that a command line can."""
+    return Problem(code, clean(what), clean(message), clean(hint))
 
 
 def worst(findings: list[Finding]) -> Severity | None:

@@ -62,6 +62,8 @@ class Lines:
 
 
 Block = Union[Table[Any], Lines]
+FINDINGS = Lines()
+"""Stands in a view's blocks where the answer's findings belong; without it they come last."""
 
 
 def columns_for(

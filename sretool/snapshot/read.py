@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sretool.host.recording import Moment as Recorded
+from sretool.report.escape import clean
 from sretool.report.times import rfc3339
 from sretool.snapshot.model import Moment, Snapshot
 
@@ -13,7 +14,7 @@ def describe(path: str, size_bytes: int, about: dict[str, Any], moments: list[Re
     """The summary of a recording from its manifest's entries and its moments."""
     uid = about.get("uid")
     return Snapshot(
-        path=path,
+        path=clean(path),
         size_bytes=size_bytes,
         host=str(about.get("host", "")),
         kernel=str(about.get("kernel", "")),
