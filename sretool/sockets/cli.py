@@ -1,5 +1,13 @@
 """The manifest of `sretool sockets`."""
 
-from sretool.manifest import Group
+from sretool.manifest import Entry, Group
 
-GROUP = Group("Sockets: who talks, who listens, which queue is full.", {"Commands": {}})
+GROUP = Group(
+    "Sockets: who talks, who listens, which queue is full.",
+    {
+        "Commands": {
+            "list": Entry("sretool.sockets.commands:list_", "List TCP and UDP sockets with their owners."),
+            "listen": Entry("sretool.sockets.commands:listen", "List listeners, those in trouble first."),
+        }
+    },
+)

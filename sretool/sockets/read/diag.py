@@ -1,0 +1,196 @@
+"""sock_diag dumps: requests, and frames decoded without copying them.
+
+Shapes: include/uapi/linux/inet_diag.h, `struct inet_diag_req_v2` and `struct inet_diag_msg`.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import Literal, NamedTuple
+
+from sretool.errors import ParseError
+from sretool.host import netlink
+from sretool.host.source import Dump
+
+SOCK_DIAG_BY_FAMILY = 20
+FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
+PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
+INET_DIAG_INFO, INET_DIAG_SKMEMINFO, INET_DIAG_SKV6ONLY, INET_DIAG_CGROUP_ID = 2, 7, 11, 21
+
+# include/net/tcp_states.h; index = value
+TCP_STATES = (
+    "unknown-0",
+    "established",
+    "syn-sent",
+    "syn-recv",
+    "fin-wait-1",
+    "fin-wait-2",
+    "time-wait",
+    "closed",
+    "close-wait",
+    "last-ack",
+    "listen",
+    "closing",
+    "new-syn-recv",
+    "bound-inactive",
+)
+ESTABLISHED, SYN_RECV, TIME_WAIT, CLOSED, LISTEN, NEW_SYN_RECV, BOUND_INACTIVE = 1, 3, 6, 7, 10, 12, 13
+UDP_STATES = {ESTABLISHED: "established", CLOSED: "unconnected"}
+# bound-inactive sockets (since 6.8) come only when asked for by name, as in ss
+ALL_STATES = (1 << BOUND_INACTIVE) - 2
+
+# nlmsghdr and inet_diag_msg in one go. Ports are big-endian, everything else is native.
+_MESSAGES = {
+    "inet": struct.Struct("=IH10xBBBBHH4s12x4s12xIQIIIII"),
+    "inet6": struct.Struct("=IH10xBBBBHH16s16sIQIIIII"),
+}
+MESSAGE_BYTES = 88
+_HEAD = struct.Struct("=IH")
+
+Values = tuple[int, int, int, int, int, int, int, int, bytes, bytes, int, int, int, int, int, int, int]
+"""length, type, family, state, timer, retransmits, local port, remote port (both big-endian), local
+address, remote address, interface index, cookie, expires, rqueue, wqueue, uid, inode.
+"""
+
+
+class Record(NamedTuple):
+    """One socket: its fixed part, and where its message is, for attributes read on demand."""
+
+    values: Values
+    frame: bytes
+    at: int
+
+
+class Table(NamedTuple):
+    """One dump's sockets after the filter."""
+
+    protocol: str
+    family: str
+    records: list[Record]
+    consistent: bool
+
+
+def request(protocol: str, family: str, states: int, *, info: bool, memory: bool) -> Dump:
+    """The dump of one table, narrowed to `states` (a mask) in the kernel."""
+    extensions = (info << (INET_DIAG_INFO - 1)) | (memory << (INET_DIAG_SKMEMINFO - 1))
+    number = 4 if family == "inet" else 6
+    return Dump(
+        f"inet-diag/{protocol}/{number}",
+        netlink.NETLINK_SOCK_DIAG,
+        SOCK_DIAG_BY_FAMILY,
+        netlink.NLM_F_DUMP,
+        struct.pack("=BBBxI48x", FAMILIES[family], PROTOCOLS[protocol], extensions, states),
+    )
+
+
+def decode(
+    frames: list[bytes], protocol: str, family: str, states: int, port: int | None = None
+) -> list[Record]:
+    """The sockets in `frames` that are in `states` (the kernel did that already; a recording holds
+    them all) and use `port` at either end.
+
+    Raises:
+        ParseError: a message that is cut, or of another family.
+    """
+    what = f"inet-diag/{protocol}/{family}"
+    unpack = _MESSAGES[family].unpack_from
+    number = FAMILIES[family]
+    # in a dump of state syn-recv the kernel includes what it calls new-syn-recv, and says syn-recv
+    wire_port = None if port is None else socket.htons(port)
+    found: list[Record] = []
+    for frame in frames:
+        at, size = 0, len(frame)
+        while at < size:
+            if at + MESSAGE_BYTES > size:
+                at = _skip(frame, at, what)
+                continue
+            values: Values = unpack(frame, at)
+            length = values[0]
+            if values[1] != SOCK_DIAG_BY_FAMILY:
+                at = _skip(frame, at, what)
+                continue
+            if length < MESSAGE_BYTES or at + length > size:
+                raise ParseError(what, f"a socket message of {length} bytes at {at} in a frame of {size}")
+            if values[2] != number:
+                raise ParseError(what, f"a socket of address family {values[2]}")
+            if states >> values[3] & 1 and (
+                wire_port is None or values[6] == wire_port or values[7] == wire_port
+            ):
+                found.append(Record(values, frame, at))
+            at += (length + 3) & ~3
+    return found
+
+
+def _skip(frame: bytes, at: int, what: str) -> int:
+    """The offset behind a message that is no socket (the end of a dump)."""
+    size = len(frame)
+    if at + 16 <= size:
+        length, kind = _HEAD.unpack_from(frame, at)
+        if length >= 16 and at + length <= size and kind != SOCK_DIAG_BY_FAMILY:
+            return int(at + ((length + 3) & ~3))
+    raise ParseError(what, f"a message cut short at {at} in a frame of {size}")
+
+
+def attributes(record: Record, what: str) -> dict[int, bytes]:
+    """The attributes behind the fixed part.
+
+    Raises:
+        ParseError: a length that does not fit the message.
+    """
+    end = record.at + record.values[0]
+    return dict(netlink.attributes(record.frame[record.at + MESSAGE_BYTES : end], 0, what))
+
+
+def order(record: Record) -> bytes:
+    """Sorts by local port, remote port, local address, remote address."""
+    return record.frame[record.at + 20 : record.at + 56]
+
+
+class TcpInfo(NamedTuple):
+    """The part of struct tcp_info (include/uapi/linux/tcp.h) we show; None where this kernel's is
+    too short to have it.
+    """
+
+    rtt_ms: float | None
+    rtt_min_ms: float | None
+    retransmits_total: int | None
+
+
+def tcp_info(raw: bytes | None) -> TcpInfo:
+    """Decode by length: older kernels send less, newer ones more."""
+
+    def number(at: int) -> int | None:
+        if raw is None or len(raw) < at + 4:
+            return None
+        return int.from_bytes(raw[at : at + 4], _ORDER)
+
+    rtt_us, total, min_us = number(68), number(100), number(148)
+    return TcpInfo(
+        # 0 and ~0 are "no sample yet"
+        rtt_us / 1000 if rtt_us else None,
+        min_us / 1000 if min_us not in (None, 0xFFFFFFFF) else None,
+        total,
+    )
+
+
+_ORDER: Literal["little", "big"] = "little" if struct.pack("=H", 1) == b"\1\0" else "big"
+
+
+class Memory(NamedTuple):
+    """The part of INET_DIAG_SKMEMINFO we show (include/uapi/linux/sock_diag.h SK_MEMINFO_*)."""
+
+    receive_buffer_bytes: int | None
+    drops: int | None
+
+
+def memory(raw: bytes | None) -> Memory:
+    """Decode; SK_MEMINFO_DROPS came with 4.6."""
+    words = struct.unpack(f"={len(raw) // 4}I", raw[: len(raw) & ~3]) if raw else ()
+    return Memory(words[1] if len(words) > 1 else None, words[8] if len(words) > 8 else None)
+
+
+def cgroup_id(attributes: dict[int, bytes]) -> int | None:
+    """INET_DIAG_CGROUP_ID (since 5.9): the cgroup v2 directory of the socket's creator."""
+    raw = attributes.get(INET_DIAG_CGROUP_ID, b"")
+    return int.from_bytes(raw, _ORDER) if len(raw) == 8 else None

@@ -1,0 +1,134 @@
+"""Everything the socket commands read from a source, at one moment."""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+from sretool.errors import Missing, ParseError, SourceError, SretoolError, Unsupported
+from sretool.host import interfaces, netstat, owners
+from sretool.host.netstat import Counters
+from sretool.host.owners import Owners
+from sretool.host.source import Clock, Source
+from sretool.sockets.read import diag
+
+
+class Ask(NamedTuple):
+    """What to read. State masks of 0 leave the protocol out."""
+
+    tcp_states: int = diag.ALL_STATES
+    udp_states: int = diag.ALL_STATES
+    families: tuple[str, ...] = ("inet", "inet6")
+    port: int | None = None
+    info: bool = False
+    memory: bool = False
+    owners: bool = True
+    users: bool = True
+    counters: bool = False
+    pid: int | None = None
+    process: str | None = None
+    every_process: bool = False
+
+
+TRIAGE = Ask(tcp_states=1 << diag.LISTEN, udp_states=0, memory=True, users=False, counters=True)
+LISTENERS = Ask(tcp_states=1 << diag.LISTEN, udp_states=1 << diag.CLOSED, memory=True, counters=True)
+EVERYTHING = Ask(info=True, memory=True, counters=True, every_process=True)
+
+
+class Sample(NamedTuple):
+    """One reading. `owners` is None when they were not asked for or could not be read."""
+
+    clock: Clock
+    tables: list[diag.Table]
+    owners: Owners | None
+    cgroups: dict[int, str]
+    users: dict[int, str | None]
+    interfaces: dict[int, str]
+    counters: Counters | None
+    errors: list[SretoolError]
+
+
+def sample(source: Source, ask: Ask) -> Sample:
+    """Read what `ask` needs; what could not be read is in `errors`."""
+    errors: list[SretoolError] = []
+    clock = source.clock()
+    counters = netstat.read(source, errors) if ask.counters else None
+    tables = _tables(source, ask, errors)
+    records = [record for table in tables for record in table.records]
+    found = _owners(source, ask, records, errors) if ask.owners else None
+    cgroups = _cgroups(source, records, found) if found is not None else {}
+    users: dict[int, str | None] = {}
+    if ask.users:
+        for uid in sorted({record.values[15] for record in records}):
+            try:
+                users[uid] = json.loads(source.fact("user", str(uid)))
+            except SourceError:
+                users[uid] = None
+    names: dict[int, str] = {}
+    if any(record.values[10] for record in records) or ask.every_process:
+        try:
+            names = interfaces.read(source)
+        except (SourceError, ParseError) as error:
+            errors.append(error)
+    return Sample(clock, tables, found, cgroups, users, names, counters, errors)
+
+
+def _tables(source: Source, ask: Ask, errors: list[SretoolError]) -> list[diag.Table]:
+    tables = []
+    for protocol, states in (("tcp", ask.tcp_states), ("udp", ask.udp_states)):
+        for family in ask.families:
+            if not states:
+                continue
+            request = diag.request(protocol, family, states, info=ask.info, memory=ask.memory)
+            try:
+                frames, consistent = source.netlink(request)
+                records = diag.decode(frames, protocol, family, states, ask.port)
+            except Missing:
+                # no handler for it, and none could be loaded: never "no sockets"
+                errors.append(
+                    Unsupported(
+                        request.key,
+                        "this kernel cannot list these sockets",
+                        f"the modules are inet_diag and {protocol}_diag",
+                    )
+                )
+                continue
+            except (SourceError, ParseError) as error:
+                errors.append(error)
+                continue
+            records.sort(key=diag.order)
+            tables.append(diag.Table(protocol, family, records, consistent))
+    return tables
+
+
+def _owners(
+    source: Source, ask: Ask, records: list[diag.Record], errors: list[SretoolError]
+) -> Owners | None:
+    inodes = {record.values[16] for record in records}
+    inodes.discard(0)
+    try:
+        pids = None if ask.pid is None else [ask.pid]
+        if ask.process is not None:
+            pids = owners.named(source, ask.process, pids)
+        found = owners.find(source, inodes, pids, every=ask.every_process)
+    except SourceError as error:
+        errors.append(error)
+        return None
+    unseen = owners.unseen(source, found, pids)
+    if unseen is not None:
+        errors.append(unseen)
+    return found
+
+
+def _cgroups(source: Source, records: list[diag.Record], found: Owners) -> dict[int, str]:
+    """Paths by cgroup id, for the sockets whose process was not seen."""
+    ids = set()
+    for record in records:
+        if record.values[16] in found.missing:
+            try:
+                number = diag.cgroup_id(diag.attributes(record, "inet-diag"))
+            except ParseError:
+                continue
+            if number is not None:
+                ids.add(number)
+    return owners.cgroups(source, ids) if ids else {}

@@ -1,0 +1,126 @@
+"""Sockets as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sretool.command import Look
+from sretool.report.table import Block, Column, Style, Table, columns_for
+from sretool.report.units import UNKNOWN, bytes_text, number_text
+from sretool.sockets.model import Listener, Listening, Socket, Sockets, endpoint
+
+_TITLES = {
+    "protocol": "PROTO",
+    "recv_q_bytes": "RECV-Q",
+    "send_q_bytes": "SEND-Q",
+    "local_address": "LOCAL",
+    "remote_address": "REMOTE",
+    "accept_queue": "QUEUE",
+    "accept_queue_limit": "LIMIT",
+    "drops_per_s": "DROPS/S",
+}
+_NUMBERS = (
+    "local_port",
+    "remote_port",
+    "recv_q_bytes",
+    "send_q_bytes",
+    "accept_queue",
+    "accept_queue_limit",
+    "accept_queue_before",
+    "retransmits",
+    "retransmits_total",
+    "drops",
+    "drops_per_s",
+    "pid",
+    "inode",
+    "uid",
+)
+
+
+def listing(data: Sockets, look: Look) -> list[Block]:
+    """One row a socket; a listener's queues stand where ss has them too."""
+    cells = {"recv_q_bytes": _recv_q, "send_q_bytes": _send_q}
+    drop = ("container", "user", "interface", "pid", "unit", "send_q_bytes", "recv_q_bytes", "protocol")
+    return [
+        Table(
+            _columns(look.fields, cells, drop, {}),
+            data.sockets,
+            empty="no socket matches",
+            hidden=look.hidden,
+        )
+    ]
+
+
+def listeners(data: Listening, look: Look) -> list[Block]:
+    """One row a listener; UDP queues are bytes, and say so."""
+    cells = {"accept_queue": _queue, "accept_queue_limit": _limit}
+    drop = ("container", "user", "interface", "pid", "reach", "unit", "drops", "protocol")
+    styles: dict[str, Callable[[Any], Style]] = {"accept_queue": _full, "drops_per_s": _dropping}
+    return [
+        Table(
+            _columns(look.fields, cells, drop, styles),
+            data.listeners,
+            empty="nothing listens, or nothing that matches",
+            hidden=look.hidden,
+        )
+    ]
+
+
+def _columns(
+    fields: tuple[str, ...],
+    cells: Mapping[str, Callable[[Any], str]],
+    drop: tuple[str, ...],
+    styles: dict[str, Callable[[Any], Style]],
+) -> list[Column[Any]]:
+    """Address and port make one column where both are wanted."""
+    shown, texts = list(fields), dict(cells)
+    for end, cell in (("local", _local), ("remote", _remote)):
+        if f"{end}_address" in shown and f"{end}_port" in shown:
+            shown.remove(f"{end}_port")
+            texts[f"{end}_address"] = cell
+    return columns_for(
+        shown,
+        titles=_TITLES,
+        cells=texts,
+        right=_NUMBERS,
+        flexible=("unit", "process", "cgroup"),
+        drop=[name for name in drop if name in shown],
+        styles=styles,
+    )
+
+
+def _local(row: Socket | Listener) -> str:
+    return endpoint(row.local_address, row.local_port)
+
+
+def _remote(row: Socket) -> str:
+    return endpoint(row.remote_address, row.remote_port)
+
+
+def _recv_q(row: Socket) -> str:
+    return number_text(row.accept_queue) if row.recv_q_bytes is None else bytes_text(row.recv_q_bytes)
+
+
+def _send_q(row: Socket) -> str:
+    return number_text(row.accept_queue_limit) if row.send_q_bytes is None else bytes_text(row.send_q_bytes)
+
+
+def _queue(row: Listener) -> str:
+    return number_text(row.accept_queue) if row.protocol == "tcp" else _in_bytes(row.recv_q_bytes)
+
+
+def _limit(row: Listener) -> str:
+    return number_text(row.accept_queue_limit) if row.protocol == "tcp" else _in_bytes(row.recv_q_limit_bytes)
+
+
+def _in_bytes(value: int | None) -> str:
+    return UNKNOWN if value is None else f"{bytes_text(value)}B"
+
+
+def _full(row: Listener) -> Style:
+    return "critical" if row.full else ""
+
+
+def _dropping(row: Listener) -> Style:
+    return "critical" if row.drops_per_s else ""
