@@ -58,6 +58,9 @@ def resolve(target: str) -> Any:
 class _Command(TyperCommand):
     """A leaf: plain help with its examples below."""
 
+    def get_help(self, ctx: Any) -> str:
+        return _shown(super().get_help(ctx))
+
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         spec = self.spec  # type: ignore[attr-defined]
         with formatter.section("Examples"):
@@ -72,6 +75,9 @@ class _LazyGroup(TyperGroup):
     """A group whose commands are imported when they are called, not when they are listed."""
 
     group: Group
+
+    def get_help(self, ctx: Any) -> str:
+        return _shown(super().get_help(ctx))
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(self.group.entries)
@@ -99,6 +105,17 @@ class _LazyGroup(TyperGroup):
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         formatter.write_paragraph()
         formatter.write_text(f"'{ctx.command_path} COMMAND --help' shows options and examples.")
+
+
+def _shown(text: str) -> str:
+    """Help in the characters that stdout takes."""
+    from sretool.report.terminal import detect
+
+    if text.isascii() or detect(sys.stdout, os.environ).unicode:
+        return text
+    from sretool.report.escape import ascii_only
+
+    return ascii_only(text)
 
 
 def new_group(name: str, group: Group) -> _LazyGroup:
