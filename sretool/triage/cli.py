@@ -1,0 +1,66 @@
+"""`sretool triage`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+import typer
+
+from sretool.command import How, Run, command
+from sretool.errors import ExitCode
+from sretool.report.answer import RANK, Answer
+from sretool.triage.choose import chosen, with_thresholds
+from sretool.triage.domains import domains
+from sretool.triage.look import judged, sampler, state_of
+from sretool.triage.model import Triage
+from sretool.triage.summary import summary
+
+ONLY = "Run only these checks, or all of a subject (fs, cpu, tcp); may be repeated."
+SKIP = "Leave these checks out; may be repeated."
+
+
+@command(
+    "triage",
+    view="sretool.triage.view:report",
+    options=("passive", "sampled", "thresholds"),
+    judges=True,
+    how=(
+        How("uptime", "load average"),
+        How("cat /proc/pressure/cpu /proc/pressure/memory /proc/pressure/io", "tasks that wait, by resource"),
+        How("vmstat 1 3", "run queue, swap traffic, CPU time with steal"),
+        How("free -m", "memory available"),
+        How("grep oom_kill /proc/vmstat", "OOM kills since boot"),
+        How("df -h", "disk space"),
+        How("df -i", "inodes"),
+        How("cat /proc/self/mountinfo", "mounts and their options"),
+        How("cat /proc/diskstats", "disk requests, latency, utilisation (iostat -xz 1 3)"),
+        How("ps -eo pid,ppid,stat,wchan,comm", "processes in state D, zombies and their parents"),
+        How("cat /proc/net/netstat /proc/net/snmp", "listen-queue overflows, retransmits"),
+        How("cat /proc/sys/fs/file-nr", "open files of the host"),
+        How("systemctl list-units --state=failed", "failed units"),
+    ),
+    examples=(
+        ("sretool triage", "what is wrong with this host, worst first"),
+        ("sretool triage --json --fail-on critical", "as a monitoring check"),
+        ("sretool triage --skip units.failed --set fs.space.warning=10", "with your own limits"),
+        ("sretool --from incident.tar.gz triage", "what was wrong when it was recorded"),
+    ),
+)
+def triage(
+    run: Run,
+    only: Annotated[Optional[list[str]], typer.Option("--only", metavar="ID", help=ONLY)] = None,
+    skip: Annotated[Optional[list[str]], typer.Option("--skip", metavar="ID", help=SKIP)] = None,
+) -> Answer[Triage]:
+    """Say what is wrong with this host, worst first."""
+    every = domains()
+    rules = with_thresholds([rule for domain in every for rule in domain.rules], run.options.set_ or ())
+    wanted = {rule.id: rule for rule in chosen(rules, only or (), skip or ())}
+    now, before = run.pair(sampler(every))
+    look = judged(every, now, before, run.one(lambda source: state_of(every, source)), wanted)
+    run.errors += look.errors
+    findings = sorted(look.findings, key=lambda finding: -RANK[finding.severity])
+    answer = Answer(data=Triage(summary(run.source, look), look.verdicts), findings=findings)
+    outcomes = {verdict.outcome for verdict in look.verdicts}
+    if "unknown" in outcomes and not outcomes & {"found", "clear"}:
+        answer.exit_code = ExitCode.CANNOT_LOOK
+    return answer

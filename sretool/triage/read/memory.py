@@ -1,0 +1,103 @@
+"""Memory, swap traffic and the OOM killer's record."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from sretool.errors import ParseError
+from sretool.report.escape import text
+
+
+class Memory(NamedTuple):
+    """/proc/meminfo, bytes. `available` is None before Linux 3.14."""
+
+    total_bytes: int
+    available_bytes: int | None
+    swap_total_bytes: int
+    swap_free_bytes: int
+
+
+class PageCounters(NamedTuple):
+    """/proc/vmstat, since boot; None where this kernel has no such counter (oom_kill: 4.13)."""
+
+    swapped_in: int | None
+    swapped_out: int | None
+    oom_kills: int | None
+
+
+class OomKill(NamedTuple):
+    """One victim, from the kernel's log. `at_s` is on the kernel log's clock (about CLOCK_MONOTONIC);
+    `limit` is the cgroup whose limit was hit, empty when the whole host was out of memory.
+    """
+
+    at_s: float
+    pid: int
+    name: str
+    limit: str
+
+
+def _numbers(raw: bytes, what: str) -> dict[bytes, int]:
+    found = {}
+    for line in raw.splitlines():
+        words = line.replace(b":", b" ").split()
+        if len(words) >= 2 and words[1].isdigit():
+            found[words[0]] = int(words[1])
+    if not found:
+        raise ParseError(what, "no line of it is a name and a number")
+    return found
+
+
+def parse_meminfo(raw: bytes) -> Memory:
+    """/proc/meminfo.
+
+    Raises:
+        ParseError: MemTotal is missing or zero.
+    """
+    found = _numbers(raw, "/proc/meminfo")
+    total = found.get(b"MemTotal", 0)
+    if total == 0:
+        raise ParseError("/proc/meminfo", "MemTotal is missing")
+    available = found.get(b"MemAvailable")
+    return Memory(
+        total * 1024,
+        None if available is None else available * 1024,
+        found.get(b"SwapTotal", 0) * 1024,
+        found.get(b"SwapFree", 0) * 1024,
+    )
+
+
+def parse_vmstat(raw: bytes) -> PageCounters:
+    """/proc/vmstat.
+
+    Raises:
+        ParseError: it holds no counter at all.
+    """
+    found = _numbers(raw, "/proc/vmstat")
+    return PageCounters(found.get(b"pswpin"), found.get(b"pswpout"), found.get(b"oom_kill"))
+
+
+# mm/oom_kill.c: dump_oom_victim() prints the first line, __oom_kill_process() the second.
+_CONSTRAINT = re.compile(rb"oom-kill:constraint=\w+.*?(?:,oom_memcg=(?P<limit>[^,]*))?,task_memcg=")
+_KILLED = re.compile(rb"[Oo]ut of memory(?: \([^)]*\))?: Killed process (?P<pid>\d+) \((?P<name>.*?)\)[ ,]")
+
+
+def parse_oom_kills(raw: bytes) -> list[OomKill]:
+    """OOM kills in /dev/kmsg records (`prefix,sequence,microseconds,flags;message`), oldest first.
+    A line of any other form is passed over: the log belongs to everyone.
+    """
+    kills = []
+    limit = b""
+    for line in raw.splitlines():
+        if b"oom" not in line and b"ut of memory" not in line:
+            continue
+        prefix, _, message = line.partition(b";")
+        if constraint := _CONSTRAINT.search(message):
+            limit = constraint["limit"] or b""
+        elif killed := _KILLED.search(message):
+            stamp = prefix.split(b",")
+            if len(stamp) < 3 or not stamp[2].isdigit():
+                continue
+            kills.append(OomKill(int(stamp[2]) / 1e6, int(killed["pid"]), text(killed["name"]), text(limit)))
+            limit = b""
+    return kills

@@ -1,0 +1,95 @@
+"""Triage on one screen: a verdict, the host, the findings, what was looked at and what was not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sretool.command import Look
+from sretool.report.answer import Finding
+from sretool.report.check import Verdict
+from sretool.report.table import FINDINGS, Block, Line, Lines, Style
+from sretool.report.units import bytes_text, duration_text, number_text
+from sretool.triage.model import HostSummary, Triage
+
+
+def report(data: Triage, look: Look) -> list[Block]:
+    """The findings stand between the verdict and what was looked at."""
+    return [
+        Lines([headline(data, look.findings), host_line(data.host)], indent=2),
+        FINDINGS,
+        Lines(looked_at(data.checks), indent=2),
+    ]
+
+
+def headline(data: Triage, findings: Sequence[Finding]) -> Line:
+    """The whole answer in one sentence."""
+    name = data.host.hostname or "this host"
+    unknown = sum(verdict.outcome == "unknown" for verdict in data.checks)
+    judged = sum(verdict.outcome in ("found", "clear") for verdict in data.checks)
+    blind = f"; {_count(unknown, 'check')} could not look" if unknown else ""
+    critical = sum(finding.severity == "critical" for finding in findings)
+    warning = sum(finding.severity == "warning" for finding in findings)
+    style: Style
+    if critical or warning:
+        parts = [f"{critical} critical"] if critical else []
+        parts += [_count(warning, "warning")] if warning else []
+        said = f"{name}: {', '.join(parts)} from {_count(judged, 'check')}{blind}."
+        style = "critical" if critical else "warning"
+    elif judged == 0:
+        said = f"{name}: no check could be made; nothing is known."
+        style = "warning"
+    else:
+        note = f", {len(findings)} to note" if findings else ""
+        said = f"{name}: nothing wrong found by {_count(judged, 'check')}{note}{blind}."
+        style = "warning" if unknown else "good"
+    return [(said, style)]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def host_line(host: HostSummary) -> Line:
+    """What an engineer asks first."""
+    loads = (host.load_1min, host.load_5min, host.load_15min)
+    parts = [
+        f"up {duration_text(host.uptime_s)}",
+        f"{number_text(host.cpus)} CPUs",
+        f"load {' '.join(number_text(value) for value in loads)}",
+    ]
+    if host.cpu_busy_ratio is not None:
+        parts.append(f"CPU {host.cpu_busy_ratio:.0%} busy")
+    parts.append(
+        f"{bytes_text(host.memory_available_bytes)} of {bytes_text(host.memory_total_bytes)} memory available"
+    )
+    if host.kernel:
+        parts.append(f"Linux {host.kernel}")
+    return [(", ".join(parts), "dim")]
+
+
+def looked_at(checks: list[Verdict]) -> list[Line]:
+    """Which checks were made, which could not be and why, which have nothing to look at here."""
+    lines: list[Line] = []
+    judged = [verdict.id for verdict in checks if verdict.outcome in ("found", "clear")]
+    if judged:
+        lines.append([("looked at: ", "strong"), (", ".join(judged), "")])
+    # a check that found something and could not see the rest keeps its reason
+    unseen = [verdict for verdict in checks if verdict.reason and verdict.outcome != "not-applicable"]
+    lines += _by_reason("could not look at: ", unseen, "warning")
+    lines += _by_reason("not on this host: ", [v for v in checks if v.outcome == "not-applicable"], "dim")
+    changed = [
+        f"{verdict.id}.{name}={value:g}" for verdict in checks for name, value in verdict.overrides.items()
+    ]
+    if changed:
+        lines.append([("thresholds set: ", "strong"), (", ".join(changed), "")])
+    return lines
+
+
+def _by_reason(title: str, verdicts: list[Verdict], style: Style) -> list[Line]:
+    reasons: dict[str, list[str]] = {}
+    for verdict in verdicts:
+        reasons.setdefault(verdict.reason, []).append(verdict.id)
+    if not reasons:
+        return []
+    said = "; ".join(f"{', '.join(ids)} ({reason})" for reason, ids in reasons.items())
+    return [[(title, style), (said, "")]]
