@@ -211,11 +211,14 @@ def _read(path: str) -> bytes:
 
 def _rest(fd: int, data: bytes) -> bytes:
     parts, size = [data], len(data)
-    while chunk := os.read(fd, _CHUNK):
-        parts.append(chunk)
-        size += len(chunk)
-        if size > READ_LIMIT_BYTES:
-            raise OSError(errno.EFBIG, "file too large")
+    try:
+        while chunk := os.read(fd, _CHUNK):
+            parts.append(chunk)
+            size += len(chunk)
+            if size > READ_LIMIT_BYTES:
+                raise OSError(errno.EFBIG, "file too large")
+    except BlockingIOError:  # /dev/kmsg has no end of file, only nothing more for now
+        pass
     return b"".join(parts)
 
 
