@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sretool.cgroups.model import Cgroup, Cgroups
 from sretool.command import Look
 from sretool.report.table import Block, Style, Table, columns_for
 
+NAME_COLUMNS = 28
 _TITLES = {
     "name": "GROUP",
     "processes": "OWN",
     "processes_total": "PROCS",
-    "throttled_ratio": "THROTTLED",
+    "throttled_ratio": "THROT",
     "memory_current_bytes": "MEMORY",
     "memory_limit_bytes": "LIMIT",
-    "memory_effective_limit_bytes": "EFFECTIVE",
+    "memory_effective_limit_bytes": "EFF.LIMIT",
     "oom_kills": "OOM",
-    "cpu_some_avg10_ratio": "CPU STALL",
-    "memory_full_avg10_ratio": "MEM STALL",
-    "io_full_avg10_ratio": "IO STALL",
+    "cpu_some_avg10_ratio": "PSI CPU",
+    "memory_full_avg10_ratio": "PSI MEM",
+    "io_full_avg10_ratio": "PSI IO",
 }
 
 
@@ -32,15 +34,11 @@ def tree(data: Cgroups, look: Look) -> list[Block]:
         cells={"name": lambda row: labels[row.path]},
         right=("processes", "processes_total", "oom_kills", "periods", "throttled_periods"),
         flexible=("name", "path"),
-        drop=(
-            "oom_kills",
-            "io_full_avg10_ratio",
-            "memory_full_avg10_ratio",
-            "cpu_some_avg10_ratio",
-            "throttled_ratio",
-        ),
+        drop=("io_full_avg10_ratio", "memory_full_avg10_ratio", "cpu_some_avg10_ratio", "oom_kills"),
         styles={"throttled_ratio": _throttled, "oom_kills": lambda row: "critical" if row.oom_kills else ""},
     )
+    # a tree cut to eight columns is none: other columns go first
+    columns = [replace(column, least=NAME_COLUMNS) if column.flexible else column for column in columns]
     return [
         Table(columns, data.cgroups, empty="no group has a process: --all shows them", hidden=look.hidden)
     ]
