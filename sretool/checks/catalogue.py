@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sretool.checks.model import Check, CheckThreshold
-from sretool.triage.domains import domains
+from sretool.triage.domains import groups
 
 
 def catalogue() -> list[Check]:
@@ -11,7 +11,7 @@ def catalogue() -> list[Check]:
     return [
         Check(
             id=rule.id,
-            domain=domain.name,
+            domain=name,
             title=rule.title,
             reads=rule.reads,
             window=rule.window,
@@ -20,6 +20,6 @@ def catalogue() -> list[Check]:
             remedy=rule.remedy,
             refs=list(rule.refs),
         )
-        for domain in domains()
-        for rule in domain.rules
+        for name, rules in groups()
+        for rule in rules
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sretool.errors import UsageError
@@ -19,25 +19,25 @@ def unknown_check(flag: str, given: str, known: Sequence[str]) -> UsageError:
     return UsageError(flag, f"no check is named {given!r}", hint)
 
 
-def chosen(rules: Sequence[Rule[Any]], only: Sequence[str], skip: Sequence[str]) -> list[Rule[Any]]:
-    """The rules left by --only and --skip. A name ending in `.` or the part before the dot means
-    all of a subject: `fs` is `fs.space`, `fs.inodes`, and so on.
+def chosen(rules: Mapping[str, Rule[Any]], only: Sequence[str], skip: Sequence[str]) -> dict[str, Rule[Any]]:
+    """The rules left by --only and --skip, by id. The part before the dot means all of a subject:
+    `fs` is `fs.space`, `fs.inodes`, and so on.
 
     Raises:
         UsageError: a name is no check's, or nothing is left.
     """
-    ids = [rule.id for rule in rules]
+    ids = list(rules)
     wanted = _expand("--only", only, ids) if only else set(ids)
     wanted -= _expand("--skip", skip, ids)
     if not wanted:
         raise UsageError("--only and --skip", "leave no check to run", "see sretool checks list")
-    return [rule for rule in rules if rule.id in wanted]
+    return {id_: rule for id_, rule in rules.items() if id_ in wanted}
 
 
 def _expand(flag: str, names: Sequence[str], ids: Sequence[str]) -> set[str]:
     found: set[str] = set()
     for name in (part.strip() for given in names for part in given.split(",")):
-        matching = [id_ for id_ in ids if id_ == name or id_.partition(".")[0] == name.rstrip(".")]
+        matching = [id_ for id_ in ids if id_ == name or id_.partition(".")[0] == name]
         if not matching:
             raise unknown_check(flag, name, ids)
         found.update(matching)
@@ -56,16 +56,16 @@ def with_thresholds(rules: Sequence[Rule[Any]], given: Sequence[str]) -> list[Ru
         id_, _, threshold = name.strip().rpartition(".")
         if not equals or not id_:
             raise UsageError("--set", f"{item!r} is not CHECK.THRESHOLD=VALUE", "see sretool checks list")
-        rule = by_id.get(id_) or by_id.get(name.strip())
-        if rule is None:
-            raise unknown_check("--set", id_, list(by_id))
-        if id_ != rule.id or threshold not in rule.thresholds:
+        if id_ not in by_id:
+            if name.strip() in by_id:
+                id_, threshold = name.strip(), ""
+            else:
+                raise unknown_check("--set", id_, list(by_id))
+        rule = by_id[id_]
+        if threshold not in rule.thresholds:
             has = ", ".join(rule.thresholds)
-            raise UsageError(
-                "--set",
-                f"{rule.id} has no threshold {threshold if id_ == rule.id else ''!r}",
-                f"it has {has}" if has else "it has none",
-            )
+            what = f"{id_} has no threshold {threshold!r}" if threshold else f"which threshold of {id_}?"
+            raise UsageError("--set", what, f"it has {has}" if has else "it has none")
         rule.overrides = {**rule.overrides, threshold: _number(item, value)}
     return list(by_id.values())
 

@@ -10,8 +10,8 @@ from sretool.command import How, Run, command
 from sretool.errors import ExitCode
 from sretool.report.answer import RANK, Answer
 from sretool.triage.choose import chosen, with_thresholds
-from sretool.triage.domains import domains
-from sretool.triage.look import judged, sampler, state_of
+from sretool.triage.domains import domains, joins, rules
+from sretool.triage.look import Look, models_of, needed, sampler, state_of, verdicts_of
 from sretool.triage.model import Triage
 from sretool.triage.summary import summary
 
@@ -52,11 +52,14 @@ def triage(
     skip: Annotated[Optional[list[str]], typer.Option("--skip", metavar="ID", help=SKIP)] = None,
 ) -> Answer[Triage]:
     """Say what is wrong with this host, worst first."""
-    every = domains()
-    rules = with_thresholds([rule for domain in every for rule in domain.rules], run.options.set_ or ())
-    wanted = {rule.id: rule for rule in chosen(rules, only or (), skip or ())}
-    now, before = run.pair(sampler(every))
-    look = judged(every, now, before, run.one(lambda source: state_of(every, source)), wanted)
+    joined = joins()
+    every = {rule.id: rule for rule in with_thresholds(rules(), run.options.set_ or ())}
+    wanted = chosen(every, only or (), skip or ())
+    parts = needed(domains(), joined, wanted)
+    now, before = run.pair(sampler(parts))
+    look = Look()
+    models_of(parts, now, before, run.one(lambda source: state_of(parts, source)), look)
+    verdicts_of(parts, joined, look, every, wanted)
     run.errors += look.errors
     findings = sorted(look.findings, key=lambda finding: -RANK[finding.severity])
     answer = Answer(data=Triage(summary(run.source, look), look.verdicts), findings=findings)

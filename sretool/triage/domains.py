@@ -4,7 +4,7 @@ the tests go by.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -24,8 +24,22 @@ class Domain(NamedTuple):
     state: Callable[[Source], Any] | None = None
 
 
+class Join(NamedTuple):
+    """Checks that need the models of several domains. `build` makes their model of those, by
+    domain name, and of every rule by id (with overrides applied).
+    """
+
+    name: str
+    rules: tuple[Rule[Any], ...]
+    needs: tuple[str, ...]
+    build: Callable[[Mapping[str, Any], Mapping[str, Rule[Any]]], Any]
+
+
 def domains() -> tuple[Domain, ...]:
-    """Every domain with checks, in the order of the answer's `checks`."""
+    """Every domain that is read, in the order of the answer's `checks`."""
+    from sretool.cgroups import read as cgroups
+    from sretool.sockets import checks as socket_checks
+    from sretool.sockets import read as sockets
     from sretool.triage import checks, read
 
     return (
@@ -36,9 +50,36 @@ def domains() -> tuple[Domain, ...]:
             read.build,
             partial(read.sample, ask=read.STATE_ONLY),
         ),
+        Domain(
+            "sockets",
+            socket_checks.CHECKS,
+            partial(sockets.sample, ask=sockets.TRIAGE),
+            lambda now, before, _: sockets.build(now, before),
+        ),
+        Domain(
+            "cgroups",
+            (),
+            partial(cgroups.sample, ask=cgroups.Ask(cpu=True, pressure=True)),
+            lambda now, before, _: cgroups.build(now, before),
+        ),
     )
+
+
+def joins() -> tuple[Join, ...]:
+    """The checks that join domains; they come after all others."""
+    from sretool.triage.joins import CHECKS, build
+
+    return (Join("joins", CHECKS, ("host", "sockets", "cgroups"), build),)
+
+
+def groups() -> list[tuple[str, tuple[Rule[Any], ...]]]:
+    """Every check there is, by whose it is, in the order of the answer's `checks`."""
+    return [
+        *((domain.name, domain.rules) for domain in domains()),
+        *((join.name, join.rules) for join in joins()),
+    ]
 
 
 def rules() -> list[Rule[Any]]:
     """Every check there is, in the same order."""
-    return [rule for domain in domains() for rule in domain.rules]
+    return [rule for _, group in groups() for rule in group]

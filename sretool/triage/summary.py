@@ -17,7 +17,7 @@ def summary(source: Source, look: Look) -> HostSummary:
         identity = json.loads(source.fact("identity"))
     except (SretoolError, ValueError):
         identity = {}
-    host: Host = look.models["host"]
+    host: Host = look.models["host"]  # never an error: its reader keeps failures in its parts
     stat, load, memory, use = host.stat.value, host.load.value, host.memory.value, host.cpu
     return HostSummary(
         hostname=_text(identity, "hostname"),

@@ -9,6 +9,7 @@ from sretool.report.answer import Finding
 from sretool.report.check import Verdict
 from sretool.report.table import FINDINGS, Block, Line, Lines, Style
 from sretool.report.units import bytes_text, duration_text, number_text
+from sretool.triage.look import TOLD_BY
 from sretool.triage.model import HostSummary, Triage
 
 
@@ -73,8 +74,12 @@ def looked_at(checks: list[Verdict]) -> list[Line]:
     judged = [verdict.id for verdict in checks if verdict.outcome in ("found", "clear")]
     if judged:
         lines.append([("looked at: ", "strong"), (", ".join(judged), "")])
-    # a check that found something and could not see the rest keeps its reason
-    unseen = [verdict for verdict in checks if verdict.reason and verdict.outcome != "not-applicable"]
+    # a check that found something and could not see the rest has its reason too
+    unseen = [
+        verdict
+        for verdict in checks
+        if verdict.reason and verdict.outcome != "not-applicable" and not verdict.reason.startswith(TOLD_BY)
+    ]
     lines += _by_reason("could not look at: ", unseen, "warning")
     lines += _by_reason("not on this host: ", [v for v in checks if v.outcome == "not-applicable"], "dim")
     changed = [

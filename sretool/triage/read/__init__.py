@@ -63,7 +63,7 @@ class Sample:
     files: dict[str, Raw[bytes]]
     disks: Raw[list[str]] | None = None
     stacked: list[str] = field(default_factory=list)
-    space: dict[str, StatVfs | int] = field(default_factory=dict)
+    space: Raw[dict[str, StatVfs | int]] = field(default_factory=dict)
     time_running: list[str] = field(default_factory=list)
     time_enabled: list[str] = field(default_factory=list)
     units: Raw[Completed] | None = None
@@ -71,7 +71,7 @@ class Sample:
     @property
     def errors(self) -> list[SretoolError]:
         """What failed for a reason; what a host simply has not got is no failure."""
-        failed = [*self.files.values(), self.disks, self.units]
+        failed = [*self.files.values(), self.disks, self.units, self.space]
         return [
             item
             for item in failed
@@ -138,7 +138,7 @@ def sample(source: Source, ask: Ask) -> Sample:
     mounts = parsed(filesystems.parse_mountinfo, found.files["/proc/self/mountinfo"])
     points = [mount.point for mount in filesystems.with_capacity(filesystems.visible(mounts.value or []))]
     if points:
-        found.space = source.statvfs(points, STATVFS_TIMEOUT_S)
+        found.space = attempt(source.statvfs, points, STATVFS_TIMEOUT_S)
     return found
 
 
@@ -223,6 +223,8 @@ def _pressure(found: Sample, kind: str) -> Part[Pressure]:
 def _spaces(state: Sample, mounts: Part[list[filesystems.Mount]]) -> Part[filesystems.Filesystems]:
     if mounts.value is None:
         return Part(error=mounts.error)
+    if isinstance(state.space, SretoolError):
+        return Part(error=state.space)
     shown = filesystems.with_capacity(filesystems.visible(mounts.value))
     return Part(filesystems.spaces(shown, state.space))
 
