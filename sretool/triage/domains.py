@@ -37,7 +37,10 @@ class Join(NamedTuple):
 
 def domains() -> tuple[Domain, ...]:
     """Every domain that is read, in the order of the answer's `checks`."""
+    from sretool.cgroups import checks as cgroup_checks
     from sretool.cgroups import read as cgroups
+    from sretool.procs import checks as process_checks
+    from sretool.procs import read as procs
     from sretool.sockets import checks as socket_checks
     from sretool.sockets import read as sockets
     from sretool.triage import checks, read
@@ -51,6 +54,13 @@ def domains() -> tuple[Domain, ...]:
             partial(read.sample, ask=read.STATE_ONLY),
         ),
         Domain(
+            "procs",
+            process_checks.CHECKS,
+            # what the checks judge; command lines and users are for `procs list`
+            partial(procs.sample, ask=procs.Ask(cgroups=True, blocked=True, fds=True)),
+            lambda now, before, _: procs.build(now, before),
+        ),
+        Domain(
             "sockets",
             socket_checks.CHECKS,
             partial(sockets.sample, ask=sockets.TRIAGE),
@@ -58,7 +68,7 @@ def domains() -> tuple[Domain, ...]:
         ),
         Domain(
             "cgroups",
-            (),
+            cgroup_checks.CHECKS,
             partial(cgroups.sample, ask=cgroups.Ask(cpu=True, pressure=True)),
             lambda now, before, _: cgroups.build(now, before),
         ),

@@ -8,7 +8,7 @@ from sretool.command import Look
 from sretool.report.answer import Finding
 from sretool.report.check import Verdict
 from sretool.report.table import FINDINGS, Block, Line, Lines, Style
-from sretool.report.units import bytes_text, duration_text, number_text
+from sretool.report.units import UNKNOWN, bytes_text, duration_text, number_text
 from sretool.triage.look import TOLD_BY
 from sretool.triage.model import HostSummary, Triage
 
@@ -56,15 +56,10 @@ def host_line(host: HostSummary) -> Line:
     parts = [
         f"up {duration_text(host.uptime_s)}",
         f"{number_text(host.cpus)} CPUs",
-        f"load {' '.join(number_text(value) for value in loads)}",
+        f"load {' '.join(UNKNOWN if value is None else f'{value:.2f}' for value in loads)}",
+        f"{UNKNOWN if host.cpu_busy_ratio is None else f'{host.cpu_busy_ratio:.0%}'} busy",
+        f"{bytes_text(host.memory_available_bytes)}/{bytes_text(host.memory_total_bytes)} memory available",
     ]
-    if host.cpu_busy_ratio is not None:
-        parts.append(f"CPU {host.cpu_busy_ratio:.0%} busy")
-    parts.append(
-        f"{bytes_text(host.memory_available_bytes)} of {bytes_text(host.memory_total_bytes)} memory available"
-    )
-    if host.kernel:
-        parts.append(f"Linux {host.kernel}")
     return [(", ".join(parts), "dim")]
 
 
@@ -73,7 +68,7 @@ def looked_at(checks: list[Verdict]) -> list[Line]:
     lines: list[Line] = []
     judged = [verdict.id for verdict in checks if verdict.outcome in ("found", "clear")]
     if judged:
-        lines.append([("looked at: ", "strong"), (", ".join(judged), "")])
+        lines.append([("looked at: ", "strong"), (_by_subject(judged), "")])
     # a check that found something and could not see the rest has its reason too
     unseen = [
         verdict
@@ -96,5 +91,14 @@ def _by_reason(title: str, verdicts: list[Verdict], style: Style) -> list[Line]:
         reasons.setdefault(verdict.reason, []).append(verdict.id)
     if not reasons:
         return []
-    said = "; ".join(f"{', '.join(ids)} ({reason})" for reason, ids in reasons.items())
+    said = "; ".join(f"{', '.join(ids)}: {reason}" for reason, ids in reasons.items())
     return [[(title, style), (said, "")]]
+
+
+def _by_subject(ids: list[str]) -> str:
+    """`fs.space, fs.hung` as `fs (space, hung)`: the names a person must find, in half the room."""
+    subjects: dict[str, list[str]] = {}
+    for id_ in ids:
+        subject, _, name = id_.partition(".")
+        subjects.setdefault(subject, []).append(name)
+    return ", ".join(f"{subject} ({', '.join(names)})" for subject, names in subjects.items())

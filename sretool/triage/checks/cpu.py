@@ -63,7 +63,7 @@ def saturation(host: Host, rule: Rule[Host]) -> Iterator[Finding]:
             severity = "warning"
         now = "" if sampled is None else f" and {sampled:.0%} of this sample"
         said = f"tasks waited for a CPU {some.avg10_ratio:.0%} of the last 10 s{now}"
-        if queue is not None:
+        if long_queue:
             said += f"; {queue} want to run on {stat.cpus} CPUs"
     if severity is None:
         return
@@ -86,7 +86,8 @@ def _queue(host: Host, stat: Stat) -> int | None:
 
 
 def _queue_evidence(host: Host, stat: Stat, queue: int | None, threshold: float) -> list[Evidence]:
-    rows = [Evidence("runnable tasks", queue, "tasks", threshold, "/proc/stat procs_running")]
+    long = queue is not None and queue > threshold
+    rows = [Evidence("runnable", queue, "tasks", threshold if long else None, "/proc/stat procs_running")]
     if host.load.value is not None:
         rows.append(Evidence("load, 1 min", host.load.value.one, "", None, "/proc/loadavg"))
     return rows

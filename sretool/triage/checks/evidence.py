@@ -32,30 +32,20 @@ def stall(host: Host, kind: str, line: str) -> Stall:
 def stall_evidence(
     host: Host, kind: str, line: str, what: str, thresholds: dict[str, float]
 ) -> list[Evidence]:
-    """The kernel's averages and our own window of one pressure line. `thresholds` by average's
-    name, for those that were held against one.
+    """The kernel's averages and our own window of one pressure line. `thresholds` by window's name;
+    a row shows the one it passed.
     """
     found = stall(host, kind, line)
-    rows = [
-        Evidence(
-            f"{what}, last {name.removeprefix('avg')} s",
-            percent(getattr(found, f"{name}_ratio")),
-            "%",
-            thresholds.get(name),
-            f"/proc/pressure/{kind} {line} {name}",
-        )
-        for name in ("avg10", "avg60", "avg300")
-    ]
-    sampled = host.stalled(kind, line)
-    if sampled is not None:
-        rows.insert(
-            0,
-            Evidence(
-                f"{what}, this sample",
-                percent(sampled),
-                "%",
-                thresholds.get("sample"),
-                f"/proc/pressure/{kind} {line} total",
-            ),
-        )
+    windows = {
+        "sample": ("this sample", host.stalled(kind, line), "total"),
+        "avg10": ("last 10 s", found.avg10_ratio, "avg10"),
+        "avg60": ("last 60 s", found.avg60_ratio, "avg60"),
+        "avg300": ("last 300 s", found.avg300_ratio, "avg300"),
+    }
+    rows = []
+    for name, (window, ratio, key) in windows.items():
+        limit = thresholds.get(name)
+        passed = limit is not None and ratio is not None and ratio * 100 > limit
+        source = f"/proc/pressure/{kind} {line} {key}"
+        rows.append(Evidence(f"{what}, {window}", percent(ratio), "%", limit if passed else None, source))
     return rows
