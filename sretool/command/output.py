@@ -182,8 +182,8 @@ def finding_lines(findings: list[Finding], verbose: bool = False) -> list[Line]:
         held = [item for item in finding.evidence if item.threshold is not None] or finding.evidence[:1]
         lines.extend(_evidence_line(item) for item in (finding.evidence if verbose else held))
         lines.append([("   do:   ", "dim"), (finding.remedy, "")])
-        if finding.next:
-            lines.append([("   next: ", "dim"), (" ; ".join(finding.next), "")])
+        for number, step in enumerate(finding.next):
+            lines.append([("         " if number else "   next: ", "dim"), (step, "")])
     return lines
 
 
