@@ -46,7 +46,8 @@ def cpu_throttled(model: Cgroups, rule: Rule[Cgroups]) -> Iterator[Finding]:
         quota = f"{row.cpu_limit_ratio:g}" if isinstance(row.cpu_limit_ratio, float) else "?"
         yield rule.finding(
             "warning",
-            f"{row.path} used up its quota of {quota} CPUs in {row.throttled_periods} of {row.periods} periods"
+            f"{row.path} used up its quota of {quota} CPUs in {row.throttled_periods} of "
+            f"{row.periods} periods"
             + (f"; {len(throttled) - 1} more groups are throttled" if len(throttled) > 1 else ""),
             subject=Subject("cgroup", row.path, row.name, row.unit),
             evidence=[

@@ -19,6 +19,7 @@ Line = Union[str, Sequence[Span]]
 R = TypeVar("R")
 
 GAP = "  "
+ROWS_AT_ONCE = 1000  # padded at once: 100,000 rows need not stand in memory twice
 
 
 @dataclass(frozen=True)
@@ -113,9 +114,13 @@ def fit(table: Table[Any], columns: int | None, glyphs: Callable[[str], str]) ->
     """Escape every cell once and choose columns and widths for a terminal of `columns` columns
     (None: as wide as needed).
     """
-    cells = [[glyphs(escape(column.cell(row))) for column in table.columns] for row in table.rows]
     titles = [glyphs(column.title) for column in table.columns]
-    widths = [max([width(titles[i]), *(width(row[i]) for row in cells)]) for i in range(len(titles))]
+    cells, plain, widths = [], [], []
+    for title, column in zip(titles, table.columns):
+        texts, ascii_ = _escaped([column.cell(row) for row in table.rows], glyphs)
+        cells.append(texts)
+        plain.append(ascii_ and title.isascii())
+        widths.append(max(width(title), max(map(len if ascii_ else width, texts), default=0)))
     shown = list(range(len(titles)))
     if columns is not None:
         while True:
@@ -132,7 +137,18 @@ def fit(table: Table[Any], columns: int | None, glyphs: Callable[[str], str]) ->
             shown.remove(going)
         _shrink(widths, shown, table, columns - len(GAP) * (len(shown) - 1))
     gone = [titles[i] for i in range(len(titles)) if i not in shown]
-    return Fitted(titles, cells, widths, shown, gone)
+    return Fitted(titles, cells, plain, widths, shown, gone)
+
+
+def _escaped(texts: list[str], glyphs: Callable[[str], str]) -> tuple[list[str], bool]:
+    """A column made safe, and whether it is all ASCII, one column a character. Nearly every column
+    is, which is asked once for the column and not for each of 100,000 cells.
+    """
+    joined = "".join(texts)
+    if joined.isascii() and joined.isprintable():
+        return texts, True
+    texts = [glyphs(escape(text)) for text in texts]
+    return texts, all(map(str.isascii, texts))
 
 
 def _shrink(widths: list[int], shown: list[int], table: Table[Any], room: int) -> None:
@@ -149,10 +165,13 @@ def _shrink(widths: list[int], shown: list[int], table: Table[Any], room: int) -
 
 @dataclass(frozen=True)
 class Fitted:
-    """A table ready to print: escaped cells, a width a column, the columns shown, those gone."""
+    """A table ready to print: for each column its title, its escaped cells, whether all of it is
+    ASCII, and its width; then the columns shown, and the titles of those gone.
+    """
 
     titles: list[str]
     cells: list[list[str]]
+    plain: list[bool]
     widths: list[int]
     shown: list[int]
     gone: list[str]
@@ -171,16 +190,24 @@ def table_lines(table: Table[Any], columns: int | None, glyphs: Callable[[str], 
     fitted = fit(table, columns, glyphs)
     last = fitted.shown[-1]
 
-    def pad(text: str, i: int) -> str:
-        text = cut(text, fitted.widths[i])
-        space = " " * (fitted.widths[i] - width(text))
-        if table.columns[i].right:
-            return space + text
-        return text if i == last else text + space
+    def padded(i: int, texts: Sequence[str]) -> Sequence[str]:
+        wide, right = fitted.widths[i], table.columns[i].right
+        if not fitted.plain[i] or any(len(text) > wide for text in texts):
+            texts = [cut(text, wide) for text in texts]
+            # ljust and rjust count characters, a terminal counts columns
+            spaces = [" " * (wide - width(text)) for text in texts]
+            if right:
+                return [space + text for space, text in zip(spaces, texts)]
+            return texts if i == last else [text + space for space, text in zip(spaces, texts)]
+        if right:
+            return [text.rjust(wide) for text in texts]
+        return texts if i == last else [text.ljust(wide) for text in texts]
 
-    yield GAP.join(pad(fitted.titles[i], i) for i in fitted.shown)
-    for row in fitted.cells:
-        yield GAP.join(pad(row[i], i) for i in fitted.shown).rstrip()
+    yield GAP.join(padded(i, [fitted.titles[i]])[0] for i in fitted.shown)
+    for start in range(0, len(table.rows), ROWS_AT_ONCE):
+        chunk = [padded(i, fitted.cells[i][start : start + ROWS_AT_ONCE]) for i in fitted.shown]
+        for row in zip(*chunk):
+            yield GAP.join(row).rstrip()
     yield from notes(table, fitted)
 
 

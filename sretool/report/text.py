@@ -73,7 +73,7 @@ def _draw_table(table: Table[Any], out: Console, terminal: Terminal, glyphs: Any
             width=fitted.widths[i],
             no_wrap=True,
         )
-    for row, cells in zip(table.rows, fitted.cells):
+    for row, cells in zip(table.rows, zip(*fitted.cells)):
         drawn.add_row(
             *(
                 Text(
