@@ -1,0 +1,1 @@
+"""Man pages, completions and the command reference, all made from the commands' own signatures."""
