@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
+
+from msgspec import Struct
 
 from sretool.cgroups.model import Cgroup, Cgroups
 from sretool.cgroups.mounts import Mount, mounts
@@ -54,19 +55,18 @@ def ask_for(fields: Iterable[str]) -> Ask:
     )
 
 
-@dataclass
-class Sample:
+class Sample(Struct):
     """One reading, as bytes. `groups` is by path; a group's files are keyed `CONTROLLER/FILE`, and
     what is absent is left out.
     """
 
     clock: Clock
     ask: Ask
-    mounts: list[Mount] = field(default_factory=list)
-    groups: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    mounts: list[Mount] = []
+    groups: dict[str, dict[str, bytes]] = {}
     meminfo: bytes = b""
     cpus: int = 1
-    errors: list[SretoolError] = field(default_factory=list)
+    errors: list[SretoolError] = []
 
 
 def sample(source: Source, ask: Ask) -> Sample:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import errno
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import NamedTuple, Union
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
 from sretool.errors import Denied, SourceError, SretoolError, from_errno
 from sretool.host.attribution import attribute, cgroup_path
@@ -52,8 +51,7 @@ def ask_for(fields: Iterable[str]) -> Ask:
     return Ask(**{part: not wanted.isdisjoint(needed) for part, needed in _NEEDS.items()})
 
 
-@dataclass
-class Sample:
+class Sample(Struct):
     """One reading, as bytes. Every dict is by pid, as /proc names it; in a value an errno may
     stand for what could not be read. What was not asked for is an empty dict.
     """
@@ -62,15 +60,15 @@ class Sample:
     ask: Ask
     clock_ticks_per_s: int = 100
     page_bytes: int = 4096
-    stats: dict[str, bytes] = field(default_factory=dict)
-    cgroups: dict[str, bytes | int] = field(default_factory=dict)
-    commands: dict[str, bytes | int] = field(default_factory=dict)
-    uids: dict[str, int] = field(default_factory=dict)
-    users: dict[int, str | None] = field(default_factory=dict)
-    blocked: dict[str, tuple[bytes | int, ...]] = field(default_factory=dict)
-    fds: dict[str, int] = field(default_factory=dict)
-    limits: dict[str, bytes | int] = field(default_factory=dict)
-    errors: list[SretoolError] = field(default_factory=list)
+    stats: dict[str, bytes] = {}
+    cgroups: dict[str, bytes | int] = {}
+    commands: dict[str, bytes | int] = {}
+    uids: dict[str, int] = {}
+    users: dict[int, str | None] = {}
+    blocked: dict[str, tuple[bytes | int, ...]] = {}
+    fds: dict[str, int] = {}
+    limits: dict[str, bytes | int] = {}
+    errors: list[SretoolError] = []
 
 
 def sample(source: Source, ask: Ask) -> Sample:
@@ -182,10 +180,15 @@ def build(
     be parsed costs its row and is noted in `now.errors`.
     """
     window = now.clock.mono - before.clock.mono if before is not None else 0.0
-    earlier = _lines(before, []) if before is not None and window > 0 else {}
+    earlier = _earlier(before) if before is not None and window > 0 else {}
     whose = _Whose(now)
     rows = []
-    for pid, line in _lines(now, now.errors).items():
+    for pid, raw in now.stats.items():
+        try:
+            line = parse(raw, pid)
+        except SretoolError as error:
+            now.errors.append(error)
+            continue
         row = _process(now, pid, line, whose)
         was = earlier.get(pid)
         # a pid is the same process only when it started at the same tick
@@ -201,13 +204,13 @@ def build(
     return Processes(rows, len(rows), round(window, 3) if window > 0 else None)
 
 
-def _lines(reading: Sample, errors: list[SretoolError]) -> dict[str, Line]:
+def _earlier(before: Sample) -> dict[str, Line]:
     found = {}
-    for pid, raw in reading.stats.items():
+    for pid, raw in before.stats.items():
         try:
-            found[pid] = parse(raw, f"/proc/{pid}/stat")
-        except SretoolError as error:
-            errors.append(error)
+            found[pid] = parse(raw, pid)
+        except SretoolError:  # the row is there without a rate
+            continue
     return found
 
 
@@ -276,8 +279,8 @@ class _Whose:
 def _command(raw: bytes | int | None) -> str | None:
     if raw is None or isinstance(raw, int):
         return None
-    line = mask(raw[:_CMDLINE_LIMIT_BYTES]).rstrip(b"\0").replace(b"\0", b" ")
-    text = line.decode("utf-8", "backslashreplace")
+    line = mask(raw if len(raw) <= _CMDLINE_LIMIT_BYTES else raw[:_CMDLINE_LIMIT_BYTES])
+    text = line.rstrip(b"\0").replace(b"\0", b" ").decode("utf-8", "backslashreplace")
     return text if len(text) <= COMMAND_LIMIT else text[: COMMAND_LIMIT - 1] + "…"
 
 

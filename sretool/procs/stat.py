@@ -55,7 +55,7 @@ def state_name(letter: bytes) -> str:
     return STATES.get(letter) or f"unknown-{letter.decode('ascii', 'backslashreplace')}"
 
 
-def parse(raw: bytes, what: str) -> Line:
+def parse(raw: bytes, pid: str) -> Line:
     """The comm may hold spaces, parentheses and newlines; what follows the last `)` may not.
 
     Raises:
@@ -78,4 +78,4 @@ def parse(raw: bytes, what: str) -> Line:
             int(rest[21]),
         )
     except (IndexError, ValueError):
-        raise ParseError(what, f"not a stat line: {raw[:80]!r}") from None
+        raise ParseError(f"/proc/{pid}/stat", f"not a stat line: {raw[:80]!r}") from None

@@ -7,8 +7,9 @@ tables longer than a screen, without importing rich; `text.py` draws the same bl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TextIO, TypeVar, Union
+
+from msgspec import Struct
 
 from sretool.report.escape import ascii_only, cut, escape, width
 from sretool.report.units import text_for
@@ -22,8 +23,7 @@ GAP = "  "
 ROWS_AT_ONCE = 1000  # padded at once: 100,000 rows need not stand in memory twice
 
 
-@dataclass(frozen=True)
-class Column(Generic[R]):
+class Column(Struct, Generic[R], frozen=True):
     """One column. `cell` gives text that is not yet escaped. Columns shrink (only `flexible`
     ones, down to `least`) and then go, highest `drop` first, when the terminal is too narrow;
     `drop=0` stays.
@@ -38,8 +38,7 @@ class Column(Generic[R]):
     style: Callable[[R], Style] | None = None
 
 
-@dataclass(frozen=True)
-class Table(Generic[R]):
+class Table(Struct, Generic[R], frozen=True):
     """Rows under columns. `empty` is said instead of a table without rows; `hidden` is how many
     rows a limit left out.
     """
@@ -51,13 +50,12 @@ class Table(Generic[R]):
     hidden: int = 0
 
 
-@dataclass(frozen=True)
-class Lines:
+class Lines(Struct, frozen=True):
     """Paragraphs: each line is text, or spans of text with a style. Lines wrap on a terminal with
     `indent` columns of hanging indent.
     """
 
-    lines: Sequence[Line] = field(default_factory=list)
+    lines: Sequence[Line] = ()
     title: str = ""
     indent: int = 0
 
@@ -163,8 +161,7 @@ def _shrink(widths: list[int], shown: list[int], table: Table[Any], room: int) -
         over -= step
 
 
-@dataclass(frozen=True)
-class Fitted:
+class Fitted(Struct, frozen=True):
     """A table ready to print: for each column its title, its escaped cells, whether all of it is
     ASCII, and its width; then the columns shown, and the titles of those gone.
     """

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
+
 UNKNOWN = "-"
 
 
@@ -50,25 +53,37 @@ def number_text(value: float | int | None) -> str:
     return str(value) if isinstance(value, int) else f"{value:.2f}".rstrip("0").rstrip(".")
 
 
+@lru_cache(maxsize=512)
+def form_for(field: str) -> Callable[[float], str]:
+    """How numbers of this field are written, by its unit suffix."""
+    if field.endswith("_per_s"):
+        return bytes_text if field.endswith("_bytes_per_s") else number_text
+    for suffix, form in _FORMS:
+        if field.endswith(suffix):
+            return form
+    return number_text
+
+
 def text_for(field: str, value: object) -> str:
     """`value` as text by its field's unit suffix (`_bytes`, `_ratio`, `_ms`, `_s`), escaped by the
     caller. Lists are joined by commas; None is unknown.
     """
+    if isinstance(value, str):
+        return value
     if value is None:
         return UNKNOWN
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (int, float)):
-        for suffix, form in (
-            ("_bytes", bytes_text),
-            ("_bytes_per_s", bytes_text),
-            ("_ratio", ratio_text),
-            ("_ms", ms_text),
-            ("_s", duration_text),
-        ):
-            if field.endswith(suffix) and not (suffix == "_s" and field.endswith("_per_s")):
-                return form(value)
-        return number_text(value)
+        return form_for(field)(value)
     if isinstance(value, (list, tuple)):
         return ",".join(text_for("", item) for item in value) or UNKNOWN
     return str(value)
+
+
+_FORMS: tuple[tuple[str, Callable[[float], str]], ...] = (
+    ("_bytes", bytes_text),
+    ("_ratio", ratio_text),
+    ("_ms", ms_text),
+    ("_s", duration_text),
+)
