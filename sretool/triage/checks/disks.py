@@ -104,7 +104,8 @@ def saturation(host: Host, rule: Rule[Host]) -> Iterator[Finding]:
             continue
         yield rule.finding(
             "warning",
-            f"{disk.name} was busy {disk.utilisation_ratio:.0%} of the sample, {disk.queue:.0f} queued",
+            f"{disk.name} was busy {disk.utilisation_ratio:.0%} of the sample, "
+            f"with {disk.queue:.0f} requests queued",
             subject=_subject(disk),
             evidence=[
                 Evidence("busy", percent(disk.utilisation_ratio), "%", rule["busy"], f"{STATS} 10"),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-from sretool.errors import Missing, SourceError, SretoolError, Unsupported
+from sretool.errors import Missing, ParseError, SourceError, SretoolError, Unsupported
 from sretool.host import pressure
 from sretool.host.pressure import Pressure
 from sretool.host.source import Clock, Completed, Source, StatVfs
@@ -244,6 +244,8 @@ def _disks(
     if state.disks is None or isinstance(state.disks, SretoolError):
         return Part(error=state.disks or _unasked("/sys/block"))
     names = disks.whole_disks(state.disks, set(state.stacked))
+    if names and new.value.keys().isdisjoint(names):
+        return Part(error=ParseError(path, "holds none of the disks in /sys/block"))
     return Part(disks.rates(new.value, old.value, names, elapsed))
 
 

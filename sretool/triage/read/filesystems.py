@@ -78,7 +78,7 @@ def parse_mountinfo(raw: bytes) -> list[Mount]:
     """/proc/self/mountinfo, in its order.
 
     Raises:
-        ParseError: a line is not of the documented form.
+        ParseError: a line is not of the documented form, or there is none.
     """
     mounts = []
     for line in raw.splitlines():
@@ -102,6 +102,8 @@ def parse_mountinfo(raw: bytes) -> list[Mount]:
             )
         except (ValueError, IndexError):
             raise ParseError("/proc/self/mountinfo", f"not a mount: {text(line[:80])}") from None
+    if not mounts:
+        raise ParseError("/proc/self/mountinfo", "not one mount")
     return mounts
 
 
