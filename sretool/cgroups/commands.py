@@ -11,7 +11,6 @@ from sretool.cgroups.model import Cgroup, Cgroups
 from sretool.command import How, Run, command
 from sretool.report.answer import Answer
 
-
 _SHOWN = (
     "name",
     "processes_total",

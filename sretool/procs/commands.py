@@ -11,7 +11,6 @@ from sretool.command import How, Run, command
 from sretool.procs.model import Processes
 from sretool.report.answer import Answer
 
-
 _SHOWN = ("pid", "user", "state", "cpu_ratio", "rss_bytes", "threads", "age_s", "unit", "command")
 _PATTERN = "A part of the name, or a pattern with * ? [] for the whole name."
 

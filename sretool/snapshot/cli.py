@@ -1,77 +1,15 @@
-"""`sretool snapshot`: record this host, and look at a recording."""
+"""The manifest of `sretool snapshot`."""
 
-from __future__ import annotations
-
-import os
-from typing import Annotated
-
-import typer
-
-from sretool.command import How, Run, command
-from sretool.errors import UsageError
 from sretool.manifest import Entry, Group
-from sretool.report.answer import Answer
-from sretool.snapshot.model import Snapshot
 
 GROUP = Group(
     "Record this host for replay with --from.",
     {
         "Commands": {
             "save": Entry(
-                "sretool.snapshot.cli:save", "Record this host: all that passive commands read, twice."
+                "sretool.snapshot.commands:save", "Record this host: all that passive commands read, twice."
             ),
-            "show": Entry("sretool.snapshot.cli:show", "Show what a recording holds."),
+            "show": Entry("sretool.snapshot.commands:show", "Show what a recording holds."),
         }
     },
 )
-
-
-@command(
-    "snapshot.save",
-    view="sretool.snapshot.view:snapshot",
-    options=("interval",),
-    how=(
-        How("tar czf {path} /proc/loadavg /proc/stat", "the idea by hand: files as the kernel gives them"),
-        How("tar tzf {path}", "list what a recording holds"),
-    ),
-    examples=(
-        ("sretool snapshot save incident.tar.gz", "record now; replay anywhere with --from incident.tar.gz"),
-        (
-            "sudo sretool snapshot save --sample 10 web-1.tar.gz",
-            "everyone's processes, rates over ten seconds",
-        ),
-    ),
-)
-def save(
-    run: Run,
-    path: Annotated[str, typer.Argument(metavar="FILE", help="The recording to write: NAME.tar.gz.")],
-    force: Annotated[bool, typer.Option("--force", help="Replace FILE when it exists.")] = False,
-) -> Answer[Snapshot]:
-    """Record this host: all that passive commands read, twice."""
-    from sretool.snapshot import read, write
-
-    if os.path.lexists(path) and not force:
-        raise UsageError(path, "exists", "choose another name, or --force to replace it")
-    (now, errors), before = run.pair(write.record)
-    run.errors += errors
-    moments = [now] if before is None else [before[0], now]
-    size = write.save(moments, path, force)
-    return Answer(data=read.describe(path, size, write.about(now), moments))
-
-
-@command(
-    "snapshot.show",
-    view="sretool.snapshot.view:snapshot",
-    how=(How("tar tzf {path}", "list what a recording holds"),),
-    examples=(("sretool snapshot show incident.tar.gz", "which host, when, as whom, and how much of it"),),
-)
-def show(
-    run: Run,
-    path: Annotated[str, typer.Argument(metavar="FILE", help="A recording.")],
-) -> Answer[Snapshot]:
-    """Show what a recording holds."""
-    from sretool.host.recording import load
-    from sretool.snapshot import read
-
-    manifest, moments = load(path)
-    return Answer(data=read.describe(path, os.path.getsize(path), manifest, moments))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from sretool.checks.catalogue import catalogue
@@ -83,7 +84,7 @@ def checks_md() -> str:
         "`--set ID.THRESHOLD=VALUE` sets another threshold, and the answer says so.",
     ]
     for check in catalogue():
-        lines += ["", f"## {check.id}", "", f"{check.title}.", "", check.about, ""]
+        lines += ["", f"## {check.id}", "", f"{_capital(check.title)}.", "", _levels(check.about), ""]
         lines += [f"- reads: {check.reads}", f"- window: {check.window}", f"- remedy: {check.remedy}"]
         if check.refs:
             lines.append(f"- see: {', '.join(check.refs)}")
@@ -94,6 +95,15 @@ def checks_md() -> str:
                 for t in check.thresholds
             ]
     return "\n".join(lines) + "\n"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _levels(about: str) -> str:
+    """Lines that say when a check is a warning or critical, as a list."""
+    return re.sub(r"^((?:info|warning|critical)[a-z, ]*:)", r"- \1", about, flags=re.MULTILINE)
 
 
 def exit_codes_md() -> str:
