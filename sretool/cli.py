@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import os
@@ -92,6 +91,8 @@ class _LazyGroup(TyperGroup):
             raise UsageError(f"{ctx.command_path} {name}", "no such option", f"see {ctx.command_path} --help")
         command = self.get_command(ctx, name)
         if command is None:
+            import difflib
+
             near = difflib.get_close_matches(name, list(self.group.entries), n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"see {ctx.command_path} --help"
             raise UsageError(f"{ctx.command_path} {name}", "no such command", hint)
