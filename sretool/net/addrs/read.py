@@ -1,0 +1,240 @@
+"""Interfaces and their addresses.
+
+Shapes: include/uapi/linux/if_link.h and if_addr.h, `struct ifinfomsg`, `struct ifaddrmsg`.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+from typing import NamedTuple
+
+from sretool.errors import ParseError, SourceError, SretoolError
+from sretool.host import interfaces, netlink
+from sretool.host.interfaces import IFINFOMSG
+from sretool.host.source import Clock, Dump, Source
+from sretool.net.addrs.model import AddressInfo, Link, Links
+
+RTM_NEWADDR, RTM_GETADDR = 20, 22
+IFADDRMSG = struct.Struct("=BBBBI")
+IFA_ADDRESS, IFA_LOCAL, IFA_LABEL, IFA_BROADCAST, IFA_CACHEINFO, IFA_FLAGS = 1, 2, 3, 4, 6, 8
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_QDISC = 1, 3, 4, 5, 6
+IFLA_MASTER, IFLA_TXQLEN, IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_IFALIAS, IFLA_LINK_NETNSID = (
+    10,
+    13,
+    16,
+    18,
+    20,
+    37,
+)
+IFLA_INFO_KIND = 1
+FAMILIES: dict[int, str] = {socket.AF_INET: "inet", socket.AF_INET6: "inet6"}
+FOREVER = 0xFFFFFFFF
+
+ADDRESSES = Dump(
+    "route/addrs", netlink.NETLINK_ROUTE, RTM_GETADDR, netlink.NLM_F_DUMP, IFADDRMSG.pack(0, 0, 0, 0, 0)
+)
+# include/uapi/linux/if.h IF_OPER_*
+OPERSTATES = ("unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up")
+SCOPES = {0: "global", 200: "site", 253: "link", 254: "host", 255: "nowhere"}
+# include/uapi/linux/if.h IFF_*, bit by bit
+LINK_FLAGS = (
+    "up",
+    "broadcast",
+    "debug",
+    "loopback",
+    "pointopoint",
+    "notrailers",
+    "running",
+    "noarp",
+    "promisc",
+    "allmulti",
+    "master",
+    "slave",
+    "multicast",
+    "portsel",
+    "automedia",
+    "dynamic",
+    "lower_up",
+    "dormant",
+    "echo",
+)
+# include/uapi/linux/if_addr.h IFA_F_*, bit by bit; the first is `temporary` for IPv6
+ADDRESS_FLAGS = (
+    "secondary",
+    "nodad",
+    "optimistic",
+    "dadfailed",
+    "home",
+    "deprecated",
+    "tentative",
+    "permanent",
+    "mngtmpaddr",
+    "noprefixroute",
+    "mcautojoin",
+    "stable-privacy",
+)
+
+
+class Ask(NamedTuple):
+    """What to read: all of it is small."""
+
+
+EVERYTHING = Ask()
+
+
+class Sample(NamedTuple):
+    """One reading; None where a dump failed."""
+
+    clock: Clock
+    links: list[bytes] | None
+    addresses: list[bytes] | None
+    errors: list[SretoolError]
+
+
+def sample(source: Source, ask: Ask = EVERYTHING) -> Sample:
+    """Both dumps; what could not be read is in `errors`."""
+    errors: list[SretoolError] = []
+    clock = source.clock()
+    found: list[list[bytes] | None] = []
+    for request in (interfaces.LINKS, ADDRESSES):
+        try:
+            found.append(source.netlink(request).frames)
+        except SourceError as error:
+            errors.append(error)
+            found.append(None)
+    return Sample(clock, found[0], found[1], errors)
+
+
+def build(now: Sample, family: str | None = None, dev: str | None = None) -> Links:
+    """Links with their addresses, of one family and one interface where asked. Damaged frames cost
+    their own part and are noted in `now.errors`.
+    """
+    rows: list[Link] = []
+    by_index: dict[int, list[AddressInfo]] = {}
+    try:
+        rows = list(_links(now.links or []))
+        by_index = _addresses(now.addresses or [])
+    except ParseError as error:
+        now.errors.append(error)
+    for row in rows:
+        row.addresses = [
+            address for address in by_index.get(row.ifindex, []) if family in (None, address.family)
+        ]
+    rows = [row for row in rows if dev in (None, row.ifname) and (family is None or row.addresses)]
+    return Links(rows, len(rows))
+
+
+def _number(raw: bytes | None) -> int | None:
+    return None if raw is None else int.from_bytes(raw, sys.byteorder)
+
+
+def _flags(bits: int, names: tuple[str, ...]) -> list[str]:
+    found = [name for bit, name in enumerate(names) if bits >> bit & 1]
+    rest = bits >> len(names) << len(names)
+    return [*found, f"unknown-{rest:#x}"] if rest else found
+
+
+def _links(frames: list[bytes]) -> list[Link]:
+    what = interfaces.LINKS.key
+    names = interfaces.names(frames)
+    rows = []
+    for frame in frames:
+        for kind, _flags_of_message, payload in netlink.messages(frame, what):
+            if kind != interfaces.RTM_NEWLINK:
+                continue
+            if len(payload) < IFINFOMSG.size:
+                raise ParseError(what, f"a link message of {len(payload)} bytes")
+            _, _, index, flags, _ = IFINFOMSG.unpack_from(payload)
+            rows.append(_link(index, flags, dict(netlink.attributes(payload, IFINFOMSG.size, what)), names))
+    rows.sort(key=lambda row: row.ifindex)
+    return rows
+
+
+def _link(index: int, flags: int, values: dict[int, bytes], names: dict[int, str]) -> Link:
+    def text(kind: int) -> str | None:
+        return netlink.name(values[kind]) if kind in values else None
+
+    def other(kind: int, here: bool) -> str | None:
+        number = _number(values.get(kind))
+        if not number:
+            return None
+        return names.get(number, f"if{number}") if here else f"if{number}"
+
+    info = dict(netlink.attributes(values.get(IFLA_LINKINFO, b""), 0, interfaces.LINKS.key))
+    state = _number(values.get(IFLA_OPERSTATE)) or 0
+    hardware = values.get(IFLA_ADDRESS)
+    below = other(IFLA_LINK, IFLA_LINK_NETNSID not in values)
+    name = text(IFLA_IFNAME) or f"if{index}"
+    return Link(
+        ifindex=index,
+        ifname=name,
+        kind=netlink.name(info[IFLA_INFO_KIND]) if IFLA_INFO_KIND in info else None,
+        operstate=OPERSTATES[state] if state < len(OPERSTATES) else f"unknown-{state}",
+        flags=_flags(flags, LINK_FLAGS),
+        mtu=_number(values.get(IFLA_MTU)),
+        address=_hardware(hardware),
+        link=None if below == name else below,
+        master=other(IFLA_MASTER, True),
+        qdisc=text(IFLA_QDISC),
+        txqlen=_number(values.get(IFLA_TXQLEN)),
+        alias=text(IFLA_IFALIAS),
+        addresses=[],
+    )
+
+
+def _hardware(raw: bytes | None) -> str | None:
+    """Colons between bytes; tunnels over IP have an IP address here."""
+    if not raw:
+        return None
+    return socket.inet_ntop(socket.AF_INET, raw) if len(raw) == 4 else raw.hex(":")
+
+
+def _addresses(frames: list[bytes]) -> dict[int, list[AddressInfo]]:
+    what = ADDRESSES.key
+    found: dict[int, list[AddressInfo]] = {}
+    for frame in frames:
+        for kind, _flags_of_message, payload in netlink.messages(frame, what):
+            if kind != RTM_NEWADDR:
+                continue
+            if len(payload) < IFADDRMSG.size:
+                raise ParseError(what, f"an address message of {len(payload)} bytes")
+            family, bits, flags, scope, index = IFADDRMSG.unpack_from(payload)
+            if family in FAMILIES:
+                values = dict(netlink.attributes(payload, IFADDRMSG.size, what))
+                found.setdefault(index, []).append(_address(family, bits, flags, scope, values))
+    for rows in found.values():
+        rows.sort(key=lambda row: row.family)  # stable: the kernel's order within a family
+    return found
+
+
+def _address(family: int, bits: int, flags: int, scope: int, values: dict[int, bytes]) -> AddressInfo:
+    def text(kind: int) -> str | None:
+        try:
+            return socket.inet_ntop(family, values[kind]) if kind in values else None
+        except ValueError:
+            raise ParseError(ADDRESSES.key, f"an address of {len(values[kind])} bytes") from None
+
+    # on a point-to-point link IFA_ADDRESS is the peer; IPv6 sends IFA_LOCAL only then
+    address, local = text(IFA_ADDRESS), text(IFA_LOCAL)
+    if local is None and address is None:
+        raise ParseError(ADDRESSES.key, "an address message without an address")
+    wide = _number(values.get(IFA_FLAGS))
+    names = _flags(flags if wide is None else wide, ADDRESS_FLAGS)
+    if family == socket.AF_INET6 and names[:1] == ["secondary"]:
+        names[0] = "temporary"
+    cache = values.get(IFA_CACHEINFO, b"")
+    preferred, valid = struct.unpack_from("=II", cache) if len(cache) >= 8 else (FOREVER, FOREVER)
+    return AddressInfo(
+        family=FAMILIES[family],
+        local=local or address or "",
+        prefixlen=bits,
+        peer=address if local is not None and address != local else None,
+        broadcast=text(IFA_BROADCAST),
+        scope=SCOPES.get(scope, f"unknown-{scope}"),
+        label=netlink.name(values[IFA_LABEL]) if IFA_LABEL in values else None,
+        flags=names,
+        valid_s=None if valid == FOREVER else valid,
+        preferred_s=None if preferred == FOREVER else preferred,
+    )

@@ -1,0 +1,45 @@
+"""Interfaces as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sretool.command import Look
+from sretool.net.addrs.model import AddressInfo, Link, Links
+from sretool.report.table import Block, Style, Table, columns_for
+from sretool.report.units import UNKNOWN
+
+_DROP = ("alias", "kind", "qdisc", "master", "address", "mtu", "flags")
+
+
+def listing(data: Links, look: Look) -> list[Block]:
+    """One row an interface."""
+    columns = columns_for(
+        look.fields,
+        cells={"addresses": _addresses},
+        titles={"ifname": "NAME", "operstate": "STATE", "address": "HARDWARE"},
+        right=("mtu", "txqlen", "ifindex"),
+        flexible=("addresses", "flags"),
+        drop=[name for name in _DROP if name in look.fields],
+        styles={"operstate": _state},
+    )
+    return [Table(columns, data.links, empty="no interface matches", hidden=look.hidden)]
+
+
+def _addresses(row: Link) -> str:
+    return " ".join(_one(address) for address in row.addresses) or UNKNOWN
+
+
+def _one(address: AddressInfo) -> str:
+    peer = f" peer {address.peer}" if address.peer else ""
+    notes = _troubles(address.flags)
+    return f"{address.local}/{address.prefixlen}{peer}" + (f" ({','.join(notes)})" if notes else "")
+
+
+def _troubles(flags: Sequence[str]) -> list[str]:
+    return [flag for flag in flags if flag in ("tentative", "dadfailed", "deprecated")]
+
+
+def _state(row: Link) -> Style:
+    """An interface that is meant to be up and is not."""
+    return "warning" if "up" in row.flags and row.operstate in ("down", "lowerlayerdown") else ""

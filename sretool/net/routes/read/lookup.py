@@ -1,0 +1,114 @@
+"""Which route a locally made packet takes, computed from rules and routes as the kernel would:
+rules by priority, then the longest prefix, then the lowest metric (net/core/fib_rules.c
+fib_rules_lookup, net/ipv4/fib_trie.c fib_table_lookup, net/ipv6/ip6_fib.c).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from sretool.net.routes.model import Route
+from sretool.net.routes.read import rules as fib_rules
+from sretool.net.routes.read.rules import Rule
+
+REFUSING = ("blackhole", "unreachable", "prohibit")
+
+
+class Flow(NamedTuple):
+    """What is sent. `source` is empty when the kernel is to choose it."""
+
+    destination: bytes
+    source: bytes = b""
+    mark: int = 0
+    uid: int = 0
+
+
+class Match(NamedTuple):
+    """`outcome` is the route's type, or why there is none: a refusing type, or `none`."""
+
+    outcome: str
+    rule: Rule | None
+    route: Route | None
+
+
+def decide(rules: Sequence[Rule], routes: Iterable[Route], flow: Flow) -> Match:
+    """`routes` are those whose destination holds the flow's (`decode` with `covering`)."""
+    tables: dict[str, list[Route]] = {}
+    for route in routes:
+        tables.setdefault(route.table, []).append(route)
+    for candidates in tables.values():
+        # sort is stable: equals stay in the kernel's order
+        candidates.sort(key=lambda route: (-route.prefix_length, -bool(route.src), route.metric))
+    at = 0
+    while at < len(rules):
+        rule = rules[at]
+        at += 1
+        if not matches(rule, flow) or rule.action == fib_rules.FR_ACT_NOP:
+            continue
+        if rule.action == fib_rules.FR_ACT_GOTO:
+            # only ever forward; a target that is not there is a rule that does nothing
+            at = next((i for i in range(at, len(rules)) if rules[i].priority >= rule.goto), len(rules))
+            if at < len(rules) and rules[at].priority != rule.goto:
+                at = rules.index(rule) + 1
+            continue
+        if rule.action in fib_rules.ERRORS:
+            return Match(fib_rules.ERRORS[rule.action], rule, None)
+        if rule.action != fib_rules.FR_ACT_TO_TBL:
+            continue
+        found = _first(tables.get(rule.table, ()), flow)
+        if found is None or found.type == "throw":
+            continue
+        if rule.suppress_prefix_length is not None and found.prefix_length <= rule.suppress_prefix_length:
+            continue
+        return Match(found.type, rule, found)
+    return Match("none", None, None)
+
+
+def _first(candidates: Iterable[Route], flow: Flow) -> Route | None:
+    for route in candidates:
+        if route.tos or _dead(route):
+            continue
+        if route.src is not None and not (flow.source and _within(flow.source, route.src)):
+            continue
+        return route
+    return None
+
+
+def _dead(route: Route) -> bool:
+    """No leg of it can send. A route whose link has no carrier still counts, unless the sysctl
+    ignore_routes_with_linkdown is set, which is not the default.
+    """
+    if route.nexthops:
+        return all("dead" in leg.flags for leg in route.nexthops)
+    return "dead" in route.flags
+
+
+def matches(rule: Rule, flow: Flow) -> bool:
+    """fib_rule_match, for a packet made here: it comes in from `lo`."""
+    matched = (
+        not rule.narrow
+        and rule.iif in (None, "lo")
+        and not (rule.mark ^ flow.mark) & rule.mask
+        and (rule.uids is None or rule.uids[0] <= flow.uid <= rule.uids[1])
+        and _in(flow.destination, rule.dst, rule.dst_len)
+        # a source yet to be chosen is 0.0.0.0, or for IPv6 matches no prefix
+        and (not rule.src_len or _in(flow.source or b"\0" * 4, rule.src, rule.src_len))
+    )
+    return matched != rule.invert
+
+
+def _in(address: bytes, prefix: bytes, length: int) -> bool:
+    if not length:
+        return True
+    shift = len(prefix) * 8 - length
+    if len(address) != len(prefix) or shift < 0:
+        return False
+    return int.from_bytes(address, "big") >> shift == int.from_bytes(prefix, "big") >> shift
+
+
+def _within(address: bytes, prefix: str) -> bool:
+    import ipaddress
+
+    network = ipaddress.ip_network(prefix)
+    return _in(address, network.network_address.packed, network.prefixlen)
