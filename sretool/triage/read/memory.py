@@ -79,7 +79,9 @@ def parse_vmstat(raw: bytes) -> PageCounters:
 
 # mm/oom_kill.c: dump_oom_victim() prints the first line, __oom_kill_process() the second.
 _CONSTRAINT = re.compile(rb"oom-kill:constraint=\w+.*?(?:,oom_memcg=(?P<limit>[^,]*))?,task_memcg=")
-_KILLED = re.compile(rb"[Oo]ut of memory(?: \([^)]*\))?: Killed process (?P<pid>\d+) \((?P<name>.*?)\)[ ,]")
+_KILLED = re.compile(
+    rb"[Oo]ut of memory(?: \([^)]*\))?: Killed process (?P<pid>\d+) \((?P<name>.*)\) total-vm:"
+)
 
 
 def parse_oom_kills(raw: bytes) -> list[OomKill]:
@@ -95,9 +97,19 @@ def parse_oom_kills(raw: bytes) -> list[OomKill]:
         if constraint := _CONSTRAINT.search(message):
             limit = constraint["limit"] or b""
         elif killed := _KILLED.search(message):
-            stamp = prefix.split(b",")
-            if len(stamp) < 3 or not stamp[2].isdigit():
+            at_s = _kernel_time(prefix)
+            if at_s is None:
                 continue
-            kills.append(OomKill(int(stamp[2]) / 1e6, int(killed["pid"]), text(killed["name"]), text(limit)))
+            kills.append(OomKill(at_s, int(killed["pid"]), text(killed["name"]), text(limit)))
             limit = b""
     return kills
+
+
+def _kernel_time(prefix: bytes) -> float | None:
+    """When a record was logged; None when it is none of the kernel's own (the upper bits of its
+    priority are 0; processes write to the same log, Documentation/ABI/testing/dev-kmsg).
+    """
+    fields = prefix.split(b",")
+    if len(fields) < 3 or not (fields[0].isdigit() and fields[2].isdigit()) or int(fields[0]) >> 3:
+        return None
+    return int(fields[2]) / 1e6
