@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -166,23 +167,28 @@ def _print_text(spec: Spec, run: Run, answer: Answer[Any], hidden: int, number: 
 STYLE_OF: dict[str, Style] = {"critical": "critical", "warning": "warning", "info": "dim"}
 
 
-def finding_lines(findings: list[Finding], verbose: bool = False) -> list[Line]:
-    """Findings, worst first: what is wrong, how we know, what to do, where to look next. Evidence
-    is what was held against a threshold; --verbose shows all of it, and JSON always does.
+def finding_lines(findings: Sequence[Finding], verbose: bool = False) -> list[Line]:
+    """Findings, worst first: what is wrong, how we know, what to do, where to look next. Those of one
+    check with one remedy stand together and say it once. Evidence is what was held against a
+    threshold; --verbose shows all of it, and JSON always does.
     """
-    lines: list[Line] = []
+    groups: dict[tuple[int, str, str], list[Finding]] = {}
     for finding in sorted(findings, key=lambda finding: -RANK[finding.severity]):
-        lines.append(
-            [
-                (f"{finding.severity.upper():9}", STYLE_OF[finding.severity]),
-                (finding.summary, "strong"),
-                (f"  [{finding.id}]", "dim"),
-            ]
-        )
-        held = [item for item in finding.evidence if item.threshold is not None] or finding.evidence[:1]
-        lines.extend(_evidence_line(item) for item in (finding.evidence if verbose else held))
-        lines.append([("   do:   ", "dim"), (finding.remedy, "")])
-        for number, step in enumerate(finding.next):
+        groups.setdefault((RANK[finding.severity], finding.id, finding.remedy), []).append(finding)
+    lines: list[Line] = []
+    for group in groups.values():
+        for finding in group:
+            lines.append(
+                [
+                    (f"{finding.severity.upper():9}", STYLE_OF[finding.severity]),
+                    (finding.summary, "strong"),
+                    (f"  [{finding.id}]", "dim"),
+                ]
+            )
+            held = [item for item in finding.evidence if item.threshold is not None] or finding.evidence[:1]
+            lines.extend(_evidence_line(item) for item in (finding.evidence if verbose else held))
+        lines.append([("   do:   ", "dim"), (group[0].remedy, "")])
+        for number, step in enumerate(group[0].next):
             lines.append([("         " if number else "   next: ", "dim"), (step, "")])
     return lines
 
