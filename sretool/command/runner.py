@@ -100,7 +100,7 @@ def command(
             return run_command(spec, Options(**{key: given.pop(key) for key in taken}), given)
 
         own = [
-            parameter.replace(annotation=hints[parameter.name])
+            parameter.replace(annotation=_bare(hints[parameter.name]))
             for parameter in list(inspect.signature(function).parameters.values())[1:]
         ]
         extra = shared.parameters(sets)
@@ -111,6 +111,14 @@ def command(
         return invoke
 
     return wrap
+
+
+def _bare(hint: Any) -> Any:
+    """Before Python 3.11 get_type_hints makes Optional[Annotated[…]] of a parameter that defaults to
+    None, and typer then sees no option in it.
+    """
+    marked = [arg for arg in get_args(hint) if hasattr(arg, "__metadata__")]
+    return marked[0] if marked and not hasattr(hint, "__metadata__") else hint
 
 
 def run_command(spec: Spec, options: Options, given: dict[str, Any]) -> int:
