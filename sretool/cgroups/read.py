@@ -19,8 +19,8 @@ from sretool.host.source import Clock, Source, attempt
 # psi=0 on the kernel command line gives EOPNOTSUPP, as does cgroup.procs of a threaded group
 _ABSENT = (errno.ENOENT, errno.ENODEV, errno.EOPNOTSUPP)
 _PROCS = "cgroup.procs"
-_NAMING = ("v2", "name=systemd", "cpu", "memory", "pids")
-"""The hierarchies that say who is in a group, as attribution.cgroup_path does."""
+_NAMING = frozenset({"v2", "name=systemd", "cpu", "memory", "pids"})
+"""The hierarchies that say who is in a group: those that attribution.cgroup_path looks at."""
 
 
 class Ask(NamedTuple):
@@ -95,24 +95,27 @@ def _read_hierarchy(source: Source, now: Sample, mount: Mount) -> None:
         if controller in mount.controllers and getattr(now.ask, part)
         for file in files
     ]
-    naming = next((name for name in _NAMING if name in mount.controllers), None)
-    if not wanted and naming is None:
+    if not wanted and mount.controllers.isdisjoint(_NAMING):
         return
     names = attempt(now.errors, source.walk, mount.point)
-    keys = [f"{controller}/{file}" for controller, file in wanted]
-    found = source.bulk(mount.point, names or [], [_PROCS, *(file for _, file in wanted)])
-    for relative, items in found.items():
-        if items[0] == errno.ENOENT or items[0] == errno.ENODEV:  # removed
+    keys = [f"{min(mount.controllers)}/{_PROCS}", *(f"{controller}/{file}" for controller, file in wanted)]
+    # every group by one path only, the root too: a recording finds a file by the path it was read as
+    parent, _, point = mount.point.rpartition("/")
+    entries = {point if name == "." else f"{point}/{name}": name for name in names or []}
+    found = source.bulk(parent, list(entries), [_PROCS, *(file for _, file in wanted)])
+    for entry, items in found.items():
+        if items[0] in (errno.ENOENT, errno.ENODEV):  # removed
             continue
+        relative = entries[entry]
         path = mount.path(relative)
         group = now.groups.setdefault(
             path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"), {}
         )
-        for key, item in zip([f"{naming}/{_PROCS}", *keys], items):
+        for key, item in zip(keys, items):
             if isinstance(item, bytes):
                 group[key] = item
             elif item not in _ABSENT:
-                now.errors.append(from_errno(item, f"{mount.point}/{relative}/{key.partition('/')[2]}"))
+                now.errors.append(from_errno(item, f"{parent}/{entry}/{key.partition('/')[2]}"))
 
 
 def build(now: Sample, before: Sample | None = None, *, empty: bool = True) -> Cgroups:
@@ -125,7 +128,7 @@ def build(now: Sample, before: Sample | None = None, *, empty: bool = True) -> C
     for path, files in now.groups.items():
         whose = attribute(path)
         row = Cgroup(
-            path, _name(path, whose.container), *whose[:1], *whose[2:], len(own[path]), len(below[path])
+            path, _name(path, whose.container), *whose[:1], *whose[2:], _count(own[path]), _count(below[path])
         )
         reader = Reader(path, files, earlier.get(path), window, now.errors)
         if now.ask.cpu:
@@ -138,7 +141,7 @@ def build(now: Sample, before: Sample | None = None, *, empty: bool = True) -> C
     memory_total = _memory_total(now.meminfo)
     if now.ask.memory:
         _effective_limits(rows, memory_total)
-    kept = [row for row in _tree_order(rows, now.cpus, memory_total) if empty or row.processes_total]
+    kept = [row for row in _tree_order(rows, now.cpus, memory_total) if empty or row.processes_total != 0]
     return Cgroups(
         kept, len(kept), _version(now.mounts), len(rows) - len(kept), round(window, 3) if window > 0 else None
     )
@@ -149,26 +152,31 @@ def parent_of(path: str) -> str:
     return path.rpartition("/")[0] or "/"
 
 
-def _members(groups: dict[str, dict[str, bytes]]) -> dict[str, set[bytes]]:
-    """Who is in each group, over all hierarchies; in the root only who is nowhere else."""
-    own = {}
+def _members(groups: dict[str, dict[str, bytes]]) -> dict[str, set[bytes] | None]:
+    """Who is in each group, over all hierarchies; in the root only who is nowhere else. None where
+    the kernel gives no list: a threaded group has threads of the processes above it.
+    """
+    own: dict[str, set[bytes] | None] = {}
     for path, files in groups.items():
-        own[path] = {pid for key, raw in files.items() if key.endswith(f"/{_PROCS}") for pid in raw.split()}
-    placed = set().union(*(pids for path, pids in own.items() if path != "/"))
-    if "/" in own:
-        own["/"] -= placed
+        lists = [raw for key, raw in files.items() if key.endswith(f"/{_PROCS}")]
+        own[path] = {pid for raw in lists for pid in raw.split()} if lists else None
+    root = own.get("/")
+    if root:
+        root.difference_update(*(pids for path, pids in own.items() if path != "/" and pids))
     return own
 
 
-def _with_descendants(own: dict[str, set[bytes]]) -> dict[str, set[bytes]]:
-    below = {path: set(pids) for path, pids in own.items()}
-    for path in sorted(own, key=lambda path: -path.count("/")):
-        parent = parent_of(path)
-        if parent != path and parent in below:
-            below[parent] |= below[path]
-    if "/" in below:
-        below["/"] = set().union(*below.values())
+def _with_descendants(own: dict[str, set[bytes] | None]) -> dict[str, set[bytes] | None]:
+    below = {path: None if pids is None else set(pids) for path, pids in own.items()}
+    for path in sorted(own, key=lambda path: -len(path.split("/"))):
+        above, pids = below.get(parent_of(path)), below[path]
+        if path != "/" and above is not None and pids:
+            above |= pids
     return below
+
+
+def _count(pids: set[bytes] | None) -> int | None:
+    return None if pids is None else len(pids)
 
 
 def _name(path: str, container: str) -> str:
