@@ -1,10 +1,16 @@
 """Entry point. `--version` is answered before anything is imported."""
 
+import os
 import sys
 
 
 def main() -> int:
     """Run sretool on sys.argv and return its exit code."""
+    if sys.stderr is None:  # started with it closed
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if sys.stdout is None:
+        sys.stderr.write("sretool: stdout: is closed (send it somewhere)\n")
+        return 3
     if sys.argv[1:] in (["--version"], ["-V"]):
         from sretool import __version__
 

@@ -248,8 +248,11 @@ def _dispatch(args: list[str]) -> int:
             with root.make_context("sretool", ["--help"], resilient_parsing=True) as ctx:
                 sys.stderr.write(root.get_help(ctx) + "\n")
             return ExitCode.USAGE
-        result = root.main(hoist(args), prog_name="sretool", standalone_mode=False)
-        return int(result or 0)
+        # not root.main(): that would take SIGINT and EPIPE for itself, and exit 1 for both
+        with root.make_context("sretool", hoist(args)) as ctx:
+            return int(root.invoke(ctx) or 0)
+    except typer.Exit as done:
+        return done.exit_code
     except Exception as error:
         # typer's own errors; the class paths moved between versions, the two attributes did not
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):
