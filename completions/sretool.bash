@@ -34,7 +34,7 @@ _sretool() {
             continue
         fi
         case ${path:+$path }$word in
-        "procs"|"cgroups"|"sockets"|"net"|"dns"|"snapshot"|"checks"|"triage"|"procs list"|"cgroups tree"|"sockets list"|"sockets listen"|"net routes"|"net route"|"net trace"|"snapshot save"|"snapshot show"|"checks list"|"checks explain"|"schema"|"help"|"version") path=${path:+$path }$word ;;
+        "procs"|"cgroups"|"sockets"|"net"|"dns"|"snapshot"|"checks"|"triage"|"procs list"|"cgroups tree"|"sockets list"|"sockets listen"|"net routes"|"net route"|"net addrs"|"net trace"|"dns trace"|"snapshot save"|"snapshot show"|"checks list"|"checks explain"|"schema"|"help"|"version") path=${path:+$path }$word ;;
         "--from"|"--fields"|"--sort"|"--limit"|"--sample"|"-c"|"--count"|"-i"|"--interface"|"--timeout"|"--fail-on"|"--set"|"--deadline"|"--color")
             [[ ${COMP_WORDS[i + 1]} == "=" ]] && ((i++))
             ((i++)) ;;
@@ -78,12 +78,18 @@ _sretool() {
     "net routes:--sort") _sretool_words "family type dst gateway dev table protocol scope prefsrc metric flags nexthops metrics src tos nhid encap pref"; return ;;
     "net route:--from-addr") return ;;
     "net route:--mark") return ;;
+    "net addrs:--dev") _sretool_words "$(ls /sys/class/net 2>/dev/null)"; return ;;
+    "net addrs:--fields") _sretool_list "ifindex ifname kind operstate flags mtu address link master qdisc txqlen alias addresses"; return ;;
+    "net addrs:--sort") _sretool_words "ifindex ifname kind operstate flags mtu address link master qdisc txqlen alias addresses"; return ;;
     "net trace:-p"|"net trace:--port") return ;;
     "net trace:--queries") return ;;
     "net trace:--first-ttl") return ;;
     "net trace:--max-ttl") return ;;
     *:"-i"|*:"--interface") _sretool_words "$(ls /sys/class/net 2>/dev/null)"; return ;;
     *:"--timeout") return ;;
+    "dns trace:--servers") _sretool_words "all one"; return ;;
+    "dns trace:--hints") _sretool_files; return ;;
+    "dns trace:--port") return ;;
     "checks list:--fields") _sretool_list "id domain title reads window about thresholds remedy refs"; return ;;
     "checks list:--sort") _sretool_words "id domain title reads window about thresholds remedy refs"; return ;;
     esac
@@ -96,7 +102,9 @@ _sretool() {
         "sockets listen") _sretool_words "--port --pid --process --unit --tcp --udp --json --jsonl --from --fields --sort --limit --sample -w --watch -c --count -4 -6 --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "net routes") _sretool_words "--table --dev --json --jsonl --from --fields --sort --limit -4 -6 --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "net route") _sretool_words "--from-addr --mark --json --from --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
+        "net addrs") _sretool_words "--dev --json --jsonl --from --fields --sort --limit -4 -6 --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "net trace") _sretool_words "-p --port --queries --first-ttl --max-ttl --json -4 -6 -i --interface --timeout --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
+        "dns trace") _sretool_words "--servers --hints --port --json -4 -6 -i --interface --timeout --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "snapshot save") _sretool_words "--force --json --sample --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "snapshot show") _sretool_words "--json --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "checks list") _sretool_words "--json --jsonl --fields --sort --limit --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
@@ -114,8 +122,8 @@ _sretool() {
     "procs") _sretool_words "list" ;;
     "cgroups") _sretool_words "tree" ;;
     "sockets") _sretool_words "list listen" ;;
-    "net") _sretool_words "routes route trace" ;;
-    "dns") _sretool_words "" ;;
+    "net") _sretool_words "routes route addrs trace" ;;
+    "dns") _sretool_words "trace" ;;
     "snapshot") _sretool_words "save show" ;;
     "checks") _sretool_words "list explain" ;;
     "net trace") [[ -n $about ]] || { mapfile -t COMPREPLY < <(compgen -A hostname -- "$cur"); } ;;
