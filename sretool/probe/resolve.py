@@ -31,6 +31,11 @@ class Address(NamedTuple):
         return (self.ip, port) if self.family == 4 else (self.ip, port, 0, self.scope)
 
     @property
+    def link_local(self) -> bool:
+        """fe80::/10: means nothing without a zone."""
+        return self.family == 6 and self.packed[0] == 0xFE and self.packed[1] & 0xC0 == 0x80
+
+    @property
     def packed(self) -> bytes:
         """The address in network order."""
         return socket.inet_pton(socket.AF_INET if self.family == 4 else socket.AF_INET6, self.ip)

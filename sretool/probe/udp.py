@@ -21,7 +21,14 @@ from sretool.probe.network import Probe, Reply, SendFailed
 from sretool.probe.resolve import Address
 
 PAYLOAD_BYTES = 32  # 60 bytes a packet over IPv4, as traceroute's
-_NO_ROUTE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.ENETDOWN, errno.EINVAL}
+_NO_ROUTE = {
+    errno.ENETUNREACH: "this host has no route to it",
+    errno.EHOSTUNREACH: "this host has no route to it",
+    errno.EADDRNOTAVAIL: "this host has no address to send from",
+    errno.EACCES: "a route of this host prohibits it",
+    errno.EINVAL: "a black hole route of this host swallows it",
+    errno.ENETDOWN: "the interface is down",
+}
 # ICMP errors of an earlier packet that a send may return first (icmp_err_convert, net/ipv4/icmp.c)
 _ASYNCHRONOUS = {
     errno.ECONNREFUSED,
@@ -191,12 +198,23 @@ class UdpNetwork:
         return SendFailed(number, self._target.text, os.strerror(number), hint)
 
     def _cannot_open(self, error: OSError) -> SretoolError:
-        target = self._target
-        if error.errno == errno.EACCES:
+        target, number = self._target, error.errno or errno.EIO
+        if number == errno.EACCES and self._is_broadcast():
             return UsageError(target.text, "is a broadcast address", "a trace has one target")
-        if error.errno == errno.EINVAL and target.family == 6 and target.packed[:1] == b"\xfe":
+        if number == errno.EINVAL and target.link_local and not target.scope:
             return UsageError(target.text, "needs a zone", f"name its interface: {target.ip}%eth0")
-        if error.errno in _NO_ROUTE:
-            through = f" through {self._interface}" if self._interface else ""
-            return NoRoute(target.text, f"this host has no route to it{through}", "see sretool net routes")
-        return NoRoute(target.text, os.strerror(error.errno or errno.EIO))
+        through = f" through {self._interface}" if self._interface else ""
+        message = _NO_ROUTE.get(number, os.strerror(number))
+        return NoRoute(target.text, message + through, f"see sretool net route {target.ip}")
+
+    def _is_broadcast(self) -> bool:
+        """connect(2) says EACCES for a broadcast address and for a `prohibit` route alike."""
+        if self._target.family == 6:
+            return False
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as allowed:
+            allowed.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            try:
+                allowed.connect(self._target.sockaddr(self._port))
+            except OSError:
+                return False
+            return True

@@ -30,7 +30,9 @@ BURST, PER_SECOND = 100, 1000.0
 
 
 class Plan(NamedTuple):
-    """What to send. `target` is the address as replies will name it, `family` 4 or 6."""
+    """What to send. `target` is the address as replies will name it, `family` 4 or 6; `stop_at` is
+    when to stop whatever is known by then, on the network's clock.
+    """
 
     target: str
     family: int
@@ -38,6 +40,7 @@ class Plan(NamedTuple):
     max_ttl: int = 30
     queries: int = 3
     timeout_s: float = 1.0
+    stop_at: float = float("inf")
 
 
 @dataclass
@@ -57,7 +60,9 @@ class Shot:
 
 
 class Tracer:
-    """One trace. `run` may be interrupted at any point: what is known so far stays here."""
+    """One trace. `run` may be interrupted at any point: what is known so far stays here.
+    `finished`: everything worth waiting for was waited for; `overdue`: `stop_at` came first.
+    """
 
     def __init__(self, network: Network, plan: Plan) -> None:
         self.network = network
@@ -66,6 +71,7 @@ class Tracer:
         self.strays: list[Reply] = []
         self.failures: list[SendFailed] = []
         self.finished = False
+        self.overdue = False
         self.network_s = 0.0
         self._by_id: dict[int, Shot] = {}
         self._pace = Pace(PER_SECOND, BURST)
@@ -83,7 +89,7 @@ class Tracer:
             if not self.shots:
                 raise self.failures[0]
             self._wait()
-            self.finished = True
+            self.finished = not self.overdue
         finally:
             self.network_s = self.network.now() - started
 
@@ -135,8 +141,12 @@ class Tracer:
             for _ in range(self.plan.queries):
                 self._send(ttl, again=False)
             self._take(self.network.receive(self.network.now()))
-            if self.arrival() is not None:
+            if self.arrival() is not None or self._over():
                 return
+
+    def _over(self) -> bool:
+        self.overdue = self.network.now() >= self.plan.stop_at
+        return self.overdue
 
     def _send(self, ttl: int, *, again: bool) -> None:
         leave_at = self._pace.next(self.network.now())
@@ -167,14 +177,14 @@ class Tracer:
         again = [burst_end + part * self.plan.timeout_s for part in ASK_AGAIN]
         while True:
             until = self._worth_waiting(end)
-            if self.network.now() >= until:
+            if self.network.now() >= until or self._over():
                 return
             # `until` is `end` as long as nothing tells where the path ends
             if until == end and again and self.network.now() >= again[0]:
                 again.pop(0)
                 self._ask_again()
                 continue
-            self._take(self.network.receive(min([until, *again[:1]])))
+            self._take(self.network.receive(min([until, self.plan.stop_at, *again[:1]])))
 
     def _ask_again(self) -> None:
         answered = max((shot.ttl for shot in self.shots if shot.replies), default=self.plan.first_ttl - 1)

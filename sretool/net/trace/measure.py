@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import NamedTuple
 
 from sretool.command.progress import Progress
@@ -38,11 +39,21 @@ def measure(ask: Ask, run: Run) -> Trace:
     if ask.first_ttl > ask.max_ttl:
         raise UsageError("--first-ttl", f"{ask.first_ttl} is past --max-ttl {ask.max_ttl}", "swap them")
     interface = run.options.interface
+    deadline_s = run.options.deadline or float("inf")
+    stop_at = time.monotonic() + deadline_s
     with Progress(run.options, f"tracing {ask.host}"):
-        addresses = resolve(ask.host, run.options.family, RESOLVE_TIMEOUT_S)
+        addresses = resolve(ask.host, run.options.family, min(RESOLVE_TIMEOUT_S, deadline_s))
         network, address = _open(addresses, ask, interface)
         try:
-            plan = Plan(address.text, address.family, ask.first_ttl, ask.max_ttl, ask.queries, ask.timeout_s)
+            plan = Plan(
+                address.text,
+                address.family,
+                ask.first_ttl,
+                ask.max_ttl,
+                ask.queries,
+                ask.timeout_s,
+                stop_at,
+            )
             tracer = Tracer(network, plan)
             stopped = _run(tracer, run)
         finally:
@@ -67,6 +78,8 @@ def _one_host(address: Address) -> None:
     packed = address.packed
     if packed[0] == 0xFF if address.family == 6 else 224 <= packed[0] <= 239:
         raise UsageError(address.text, "is a multicast address", "a trace has one target")
+    if packed == b"\xff\xff\xff\xff":
+        raise UsageError(address.text, "is a broadcast address", "a trace has one target")
     if not any(packed):
         raise UsageError(address.text, "is no host's address", "name the host to trace to")
 
@@ -77,7 +90,9 @@ def _run(tracer: Tracer, run: Run) -> EndReason | None:
     except KeyboardInterrupt:
         run.interrupted = True
         return "interrupted"
-    except DeadlineReached as error:
-        run.errors.append(error)
-        return "deadline"
-    return None
+    if not tracer.overdue:
+        return None
+    run.errors.append(
+        DeadlineReached("--deadline", f"{run.options.deadline:g} s were over before the trace ended")
+    )
+    return "deadline"
