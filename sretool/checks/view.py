@@ -11,7 +11,7 @@ def listing(data: Checks, look: Look) -> list[Block]:
     """One row a check."""
     columns = columns_for(
         look.fields,
-        flexible=("title", "reads", "window", "about", "remedy"),
+        flexible=("reads", "window", "about", "remedy"),
         drop=("reads", "window"),
         cells={"thresholds": lambda row: " ".join(f"{t.name}={t.value:g}" for t in row.thresholds)},
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sretool.errors import ParseError
-from sretool.host.source import Completed
+from sretool.host.fake import Fake
+from sretool.host.source import Completed, StatVfs
 from sretool.triage.read import clock, cpu, disks, files, filesystems, memory, units
 
 PARSERS: list[tuple[Callable[[bytes], Any], str]] = [
@@ -136,6 +137,26 @@ def test_statvfs_answers_are_told_apart() -> None:
     assert [item.mount.point for item in found.spaces] == ["/good"]
     assert [item.point for item in found.hung] == ["/dead"]
     assert [(item.point, number) for item, number in found.unread] == [("/denied", errno.EACCES)]
+
+
+def test_a_dead_server_costs_one_wait() -> None:
+    lines = ["1 0 8:1 / / rw - ext4 /dev/a rw"]
+    sources = ["filer:/a", "filer:/b", "filer:/c", "other:/a", "other:/b", "//smb/x", "//smb/y"]
+    lines += [f"{i} 1 0:{i} / /m{i} rw - nfs4 {name} rw" for i, name in enumerate(sources, 2)]
+    mounts = filesystems.parse_mountinfo("\n".join(lines).encode())
+    asked: list[tuple[str, ...]] = []
+
+    class Host(Fake):
+        def statvfs(self, paths: Sequence[str], timeout_s: float = 2.0) -> dict[str, StatVfs | int]:
+            asked.append(tuple(paths))
+            return super().statvfs(paths, timeout_s)
+
+    answers: dict[str, StatVfs | int] = {found.point: space() for found in mounts}
+    answers["/m2"] = errno.ETIMEDOUT
+    found = filesystems.ask_space(Host(statvfs=answers), mounts, 1.0)
+    assert asked == [("/",), ("/m2",), ("/m5",), ("/m6",), ("/m7",), ("/m8",)]
+    assert (found["/m3"], found["/m4"]) == (errno.EHOSTDOWN, errno.EHOSTDOWN)
+    assert all(isinstance(found[f"/m{i}"], StatVfs) for i in (5, 6, 7, 8))
 
 
 def test_octal_escapes_and_optional_fields() -> None:

@@ -136,9 +136,8 @@ def sample(source: Source, ask: Ask) -> Sample:
         found.time_enabled = [name for path in WANTS for name in _names(source, path)]
         found.units = attempt(source.run, units.ARGV)
     mounts = parsed(filesystems.parse_mountinfo, found.files["/proc/self/mountinfo"])
-    points = [mount.point for mount in filesystems.with_capacity(filesystems.visible(mounts.value or []))]
-    if points:
-        found.space = attempt(source.statvfs, points, STATVFS_TIMEOUT_S)
+    shown = filesystems.with_capacity(filesystems.visible(mounts.value or []))
+    found.space = attempt(filesystems.ask_space, source, shown, STATVFS_TIMEOUT_S)
     return found
 
 

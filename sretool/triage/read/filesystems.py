@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from sretool.errors import ParseError
-from sretool.host.source import StatVfs
+from sretool.host.source import Source, StatVfs
 from sretool.report.escape import text
 
 # Interfaces that look like filesystems: no capacity that a person could run out of. ramfs has no
@@ -169,6 +169,36 @@ def with_capacity(mounts: Iterable[Mount]) -> list[Mount]:
 
 def _rank(mount: Mount) -> tuple[bool, bool, int, str]:
     return ("ro" in mount.options, mount.root != "/", len(mount.point), mount.point)
+
+
+def ask_space(source: Source, mounts: Iterable[Mount], timeout_s: float) -> dict[str, StatVfs | int]:
+    """Statvfs of each mount point. A server that is dead costs one wait: its other mounts are not
+    asked, and get EHOSTDOWN.
+
+    Raises:
+        SourceError: the source cannot be asked at all.
+    """
+    by_server: dict[str, list[str]] = {}
+    for mount in mounts:
+        by_server.setdefault(_server(mount.source), []).append(mount.point)
+    found = source.statvfs(by_server.pop("", []), timeout_s)
+    for first, *others in by_server.values():
+        found.update(source.statvfs([first], timeout_s))
+        if found.get(first) == errno.ETIMEDOUT:
+            found.update(dict.fromkeys(others, errno.EHOSTDOWN))
+        elif others:
+            found.update(source.statvfs(others, timeout_s))
+    return found
+
+
+def _server(source: str) -> str:
+    """Whom a network mount depends on: `filer:/export`, `user@host:dir`, `//server/share`; empty for
+    what is local.
+    """
+    if source.startswith("//"):
+        return source[2:].partition("/")[0]
+    host, colon, _ = source.rpartition(":")
+    return host if colon and not source.startswith("/") else ""
 
 
 def spaces(mounts: list[Mount], answers: dict[str, StatVfs | int]) -> Filesystems:
