@@ -190,7 +190,8 @@ def table_lines(table: Table[Any], columns: int | None, glyphs: Callable[[str], 
     def padded(i: int, texts: Sequence[str]) -> Sequence[str]:
         wide, right = fitted.widths[i], table.columns[i].right
         if not fitted.plain[i] or any(len(text) > wide for text in texts):
-            texts = [cut(text, wide) for text in texts]
+            # cut marks the end with a glyph of ours
+            texts = [glyphs(cut(text, wide)) for text in texts]
             # ljust and rjust count characters, a terminal counts columns
             spaces = [" " * (wide - width(text)) for text in texts]
             if right:

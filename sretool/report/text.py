@@ -68,7 +68,7 @@ def _draw_table(table: Table[Any], out: Console, terminal: Terminal, glyphs: Any
     )
     for i in fitted.shown:
         drawn.add_column(
-            Text(cut(fitted.titles[i], fitted.widths[i])),
+            Text(glyphs(cut(fitted.titles[i], fitted.widths[i]))),
             justify="right" if table.columns[i].right else "left",
             width=fitted.widths[i],
             no_wrap=True,
@@ -77,7 +77,7 @@ def _draw_table(table: Table[Any], out: Console, terminal: Terminal, glyphs: Any
         drawn.add_row(
             *(
                 Text(
-                    cut(cells[i], fitted.widths[i]),
+                    glyphs(cut(cells[i], fitted.widths[i])),
                     style=_STYLES[style(row)] if (style := table.columns[i].style) else "",
                 )
                 for i in fitted.shown

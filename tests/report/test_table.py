@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sretool.report.escape import width
-from sretool.report.table import Lines, Table, columns_for, write
+from sretool.report.table import Column, Lines, Table, columns_for, write
 from sretool.report.terminal import Terminal
 from sretool.report.text import draw
 
@@ -100,3 +100,10 @@ def test_ascii_terminals_get_ascii() -> None:
     out = io.StringIO()
     write([Lines([[("└─ ", ""), ("größe", "strong")]])], out, 80, False)
     assert out.getvalue() == "`- gr\\xf6\\xdfe\n"
+
+
+def test_what_cut_marks_is_ascii_where_it_must_be() -> None:
+    table = Table([Column("NAME", str, flexible=True, least=4)], ["a" * 30])
+    out = io.StringIO()
+    write([table], out, 10, unicode=False)
+    assert out.getvalue() == "NAME\naaaaaaaaa~\n"
