@@ -13,11 +13,19 @@ _STATE_STYLES: dict[str, Style] = {"disk-sleep": "critical", "zombie": "warning"
 
 def listing(data: Processes, look: Look) -> list[Block]:
     """One row a process."""
-    unit = _unit if "container" in look.fields else _container_or_unit
+    # a directory that many programs share would take the room of what tells them apart
+    command = _program_first if look.terminal.is_terminal else _command
     columns = columns_for(
         look.fields,
-        titles={"state": "S", "threads": "THR"} | ({} if unit is _unit else {"unit": "UNIT/CONTAINER"}),
-        cells={"state": _state, "user": _user, "unit": unit, "command": _command, "cpu_ratio": _cpu},
+        titles={"state": "S", "threads": "THR"},
+        cells={
+            "state": _state,
+            "user": _user,
+            "unit": _unit if "container" in look.fields else _container_or_unit,
+            "container": _container,
+            "pod": _pod,
+            "command": command,
+        },
         right=("pid", "ppid", "uid", "threads", "nice", "major_faults", "fds", "fd_limit"),
         flexible=("user", "unit", "command"),
         drop=("age_s", "threads", "unit", "user"),
@@ -38,8 +46,18 @@ def _unit(row: Process) -> str:
     return str(row.unit or UNKNOWN)
 
 
+def _container(row: Process) -> str:
+    return str(row.container or UNKNOWN)
+
+
+def _pod(row: Process) -> str:
+    return str(row.pod or UNKNOWN)
+
+
 def _container_or_unit(row: Process) -> str:
-    return str(row.container or row.unit or UNKNOWN)
+    if row.container:
+        return f"{row.engine or 'container'}:{row.container}"
+    return str(row.unit or UNKNOWN)
 
 
 def _command(row: Process) -> str:
@@ -47,5 +65,11 @@ def _command(row: Process) -> str:
     return row.command if isinstance(row.command, str) and row.command else f"[{row.comm}]"
 
 
-def _cpu(row: Process) -> str:
-    return UNKNOWN if row.cpu_ratio is None else f"{row.cpu_ratio * 100:.1f}%"
+def _program_first(row: Process) -> str:
+    program, space, rest = _command(row).partition(" ")
+    # a title that a process gave itself (nginx: master process /usr/sbin/nginx) is no path
+    return (
+        program[program.rfind("/") + 1 :] + space + rest
+        if program.startswith("/")
+        else program + space + rest
+    )
