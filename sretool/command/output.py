@@ -109,16 +109,17 @@ def _print_json(document: object, indent: bool) -> None:
     if indent:
         encoded = msgspec.json.format(encoded, indent=2)
     sys.stdout.flush()
-    _write_bytes(encoded + b"\n")
+    _write_bytes(encoded, b"\n")  # not their sum: that copies 40 MB for 100,000 sockets
 
 
-def _write_bytes(data: bytes) -> None:
+def _write_bytes(*parts: bytes) -> None:
     buffer = getattr(sys.stdout, "buffer", None)
     if buffer is None:  # a test's StringIO
-        sys.stdout.write(data.decode())
-    else:
-        buffer.write(data)
-        buffer.flush()
+        sys.stdout.write(b"".join(parts).decode())
+        return
+    for part in parts:
+        buffer.write(part)
+    buffer.flush()
 
 
 def _print_jsonl(spec: Spec, run: Run, answer: Answer[Any]) -> None:

@@ -154,21 +154,26 @@ class Live:
 
     def links(self, parent: str, entries: Sequence[str], directory: str) -> dict[str, dict[str, str] | int]:
         found: dict[str, dict[str, str] | int] = {}
-        listdir, readlink = os.listdir, os.readlink
+        readlink = os.readlink
         for entry in entries:
-            path = f"{parent}/{entry}/{directory}"
             try:
-                names = listdir(path)
+                fd = os.open(f"{parent}/{entry}/{directory}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             except OSError as error:
                 found[entry] = error.errno or errno.EIO
                 continue
-            targets = {}
-            for name in names:
-                try:
-                    targets[name] = readlink(f"{path}/{name}")
-                except OSError:  # closed in between
-                    continue
-            found[entry] = targets
+            try:
+                targets = {}
+                for name in os.listdir(fd):
+                    try:
+                        # relative to the directory: 100,000 times /proc/PID/fd is not looked up
+                        targets[name] = readlink(name, dir_fd=fd)
+                    except OSError:  # closed in between
+                        continue
+                found[entry] = targets
+            except OSError as error:
+                found[entry] = error.errno or errno.EIO
+            finally:
+                os.close(fd)
         return found
 
     def netlink(self, request: Dump, netns: str | None = None) -> Frames:

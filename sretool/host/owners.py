@@ -35,11 +35,13 @@ class Owner(NamedTuple):
 
 
 class Owners(NamedTuple):
-    """What the scan found. `missing` are the inodes no process was seen to hold; `blocked` is the
-    errno of the first process that would not let us look, 0 when all did.
+    """What the scan found: the pid that holds an inode, and who that is. `missing` are the inodes
+    no process was seen to hold; `blocked` is the errno of the first process that would not let us
+    look, 0 when all did.
     """
 
-    by_inode: dict[int, Owner]
+    by_inode: dict[int, int]
+    processes: dict[int, Owner]
     missing: set[int]
     blocked: int
 
@@ -61,12 +63,13 @@ def find(
         SourceError: /proc cannot be listed.
     """
     wanted = {f"socket:[{inode}]": inode for inode in inodes}
+    take = wanted.pop
     holder: dict[int, int] = {}
     blocked = 0
     if pids is None:
         pids = _processes(source) if wanted or every else []
     for start in range(0, len(pids), PIDS_PER_CALL):
-        if len(holder) == len(wanted) and not every:
+        if not wanted and not every:
             break
         chunk = [str(pid) for pid in pids[start : start + PIDS_PER_CALL]]
         found = source.links("/proc", chunk, "fd")
@@ -76,12 +79,12 @@ def find(
                 if targets in _BLOCKING:  # anything else: it ended
                     blocked = blocked or targets
                 continue
+            number = int(pid)
             for target in targets.values():
-                if target in wanted:
-                    holder.setdefault(wanted[target], int(pid))
+                if (inode := take(target, None)) is not None:
+                    holder[inode] = number
     processes = _describe(source, pids if every else set(holder.values()))
-    by_inode = {inode: processes[pid] for inode, pid in holder.items()}
-    return Owners(by_inode, {inode for inode in wanted.values() if inode not in holder}, blocked)
+    return Owners(holder, processes, set(wanted.values()), blocked)
 
 
 def _processes(source: Source) -> list[int]:

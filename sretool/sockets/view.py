@@ -99,11 +99,13 @@ def _remote(row: Socket) -> str:
 
 
 def _recv_q(row: Socket) -> str:
-    return number_text(row.accept_queue) if row.recv_q_bytes is None else bytes_text(row.recv_q_bytes)
+    return bytes_text(row.recv_q_bytes) if row.recv_q_bytes is not None else number_text(row.accept_queue)
 
 
 def _send_q(row: Socket) -> str:
-    return number_text(row.accept_queue_limit) if row.send_q_bytes is None else bytes_text(row.send_q_bytes)
+    return (
+        bytes_text(row.send_q_bytes) if row.send_q_bytes is not None else number_text(row.accept_queue_limit)
+    )
 
 
 def _queue(row: Listener) -> str:

@@ -12,7 +12,6 @@ from sretool.errors import ParseError
 from sretool.host import netstat
 from sretool.host.attribution import attribute
 from sretool.host.netstat import Counters
-from sretool.host.owners import Owner
 from sretool.sockets.model import Listener, Listening, Socket, Sockets, TcpCounters
 from sretool.sockets.read import diag
 from sretool.sockets.read.sample import Sample
@@ -67,11 +66,12 @@ def build_list(now: Sample, narrow: Narrow = EVERYONE, *, info: bool = False) ->
     anyone = narrow == EVERYONE
     for protocol, family, records, _ in now.tables:
         tcp = protocol == "tcp"
+        states = [state_name(protocol, number) for number in range(256)]
         for record in records:
-            (_, _, _, state, _, retransmits, local_port, remote_port, local, remote, index) = record.values[
-                :11
-            ]
-            rqueue, wqueue, uid, inode = record.values[13:]
+            # fmt: off
+            (_, _, _, state, _, retransmits, local_port, remote_port, local, remote, index, _, _,
+             rqueue, wqueue, uid, inode) = record[0]
+            # fmt: on
             pid, process, unit, container, cgroup = whose(record)
             if not anyone and not narrow.keeps(pid, process, unit):
                 continue
@@ -81,7 +81,7 @@ def build_list(now: Sample, narrow: Narrow = EVERYONE, *, info: bool = False) ->
             row = Socket(
                 protocol,
                 family,
-                state_name(protocol, state),
+                states[state],
                 None if listening else rqueue,
                 None if listening else wqueue,
                 rqueue if listening else None,
@@ -129,34 +129,32 @@ def _attributor(now: Sample) -> Callable[[diag.Record], _Whose]:
     """Whose a socket is: by its process, else by the cgroup of its creator."""
     if now.owners is None:
         return lambda _: _UNKNOWN
-    cache: dict[Owner, _Whose] = {}
-    known: dict[int, _Whose] = {}
-    for inode, owner in now.owners.by_inode.items():
-        if owner not in cache:
-            found = owner.attribution
-            cache[owner] = _Whose(
-                owner.pid, owner.comm, found.unit or None, found.container or None, owner.cgroup
-            )
-        known[inode] = cache[owner]
-    cgroups = now.cgroups
+    by_pid: dict[int, _Whose] = {}
+    for pid, owner in now.owners.processes.items():
+        found = owner.attribution
+        by_pid[pid] = _Whose(pid, owner.comm, found.unit or None, found.container or None, owner.cgroup)
+    by_inode, cgroups = now.owners.by_inode, now.cgroups
 
     def whose(record: diag.Record) -> _Whose:
-        found = known.get(record.values[16])
-        if found is not None:
-            return found
-        if not cgroups or not record.values[16]:
-            return _UNKNOWN
-        try:
-            number = diag.cgroup_id(diag.attributes(record, "inet-diag"))
-        except ParseError:
-            return _UNKNOWN
-        path = cgroups.get(number or 0)
-        if path is None:
-            return _UNKNOWN
-        attributed = attribute(path)
-        return _Whose(None, None, attributed.unit or None, attributed.container or None, path)
+        inode = record[0][16]
+        pid = by_inode.get(inode)
+        if pid is not None:
+            return by_pid[pid]
+        return _by_cgroup(record, cgroups) if cgroups and inode else _UNKNOWN
 
     return whose
+
+
+def _by_cgroup(record: diag.Record, cgroups: dict[int, str]) -> _Whose:
+    try:
+        number = diag.cgroup_id(diag.attributes(record, "inet-diag"))
+    except ParseError:
+        return _UNKNOWN
+    path = cgroups.get(number or 0)
+    if path is None:
+        return _UNKNOWN
+    found = attribute(path)
+    return _Whose(None, None, found.unit or None, found.container or None, path)
 
 
 def build(now: Sample, before: Sample | None = None, narrow: Narrow = EVERYONE) -> Listening:
@@ -170,7 +168,7 @@ def build(now: Sample, before: Sample | None = None, narrow: Narrow = EVERYONE) 
     for table in before.tables if before is not None else ():
         for record in table.records:
             if _listening(table.protocol, record):
-                earlier[record.values[11]] = (record.values[13], _memory(record).drops)
+                earlier[record[0][11]] = (record[0][13], _memory(record).drops)
     whose = _attributor(now)
     texts = _Texts()
     rows = []
@@ -186,7 +184,7 @@ def build(now: Sample, before: Sample | None = None, narrow: Narrow = EVERYONE) 
 
 
 def _listening(protocol: str, record: diag.Record) -> bool:
-    return record.values[3] == (diag.LISTEN if protocol == "tcp" else diag.CLOSED)
+    return record[0][3] == (diag.LISTEN if protocol == "tcp" else diag.CLOSED)
 
 
 def _memory(record: diag.Record) -> diag.Memory:
@@ -206,7 +204,7 @@ def _listener(
     earlier: dict[int, tuple[int, int | None]],
     window: float | None,
 ) -> Listener:
-    values = record.values
+    values = record[0]
     tcp = protocol == "tcp"
     queue, limit, uid, inode = values[13:17]
     memory = _memory(record)

@@ -54,12 +54,10 @@ address, remote address, interface index, cookie, expires, rqueue, wqueue, uid, 
 """
 
 
-class Record(NamedTuple):
-    """One socket: its fixed part, and where its message is, for attributes read on demand."""
-
-    values: Values
-    frame: bytes
-    at: int
+Record = tuple[Values, bytes, int]
+"""One socket: its fixed part, and the frame and offset of its message, for attributes read on demand.
+A plain tuple, because there are 100,000.
+"""
 
 
 class Table(NamedTuple):
@@ -99,6 +97,7 @@ def decode(
     # in a dump of state syn-recv the kernel includes what it calls new-syn-recv, and says syn-recv
     wire_port = None if port is None else socket.htons(port)
     found: list[Record] = []
+    append = found.append
     for frame in frames:
         at, size = 0, len(frame)
         while at < size:
@@ -117,7 +116,7 @@ def decode(
             if states >> values[3] & 1 and (
                 wire_port is None or values[6] == wire_port or values[7] == wire_port
             ):
-                found.append(Record(values, frame, at))
+                append((values, frame, at))
             at += (length + 3) & ~3
     return found
 
@@ -138,13 +137,14 @@ def attributes(record: Record, what: str) -> dict[int, bytes]:
     Raises:
         ParseError: a length that does not fit the message.
     """
-    end = record.at + record.values[0]
-    return dict(netlink.attributes(record.frame[record.at + MESSAGE_BYTES : end], 0, what))
+    values, frame, at = record
+    return dict(netlink.attributes(frame[at + MESSAGE_BYTES : at + values[0]], 0, what))
 
 
 def order(record: Record) -> bytes:
     """Sorts by local port, remote port, local address, remote address."""
-    return record.frame[record.at + 20 : record.at + 56]
+    _, frame, at = record
+    return frame[at + 20 : at + 56]
 
 
 class TcpInfo(NamedTuple):

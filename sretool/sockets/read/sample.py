@@ -59,13 +59,13 @@ def sample(source: Source, ask: Ask) -> Sample:
     cgroups = _cgroups(source, records, found) if found is not None else {}
     users: dict[int, str | None] = {}
     if ask.users:
-        for uid in sorted({record.values[15] for record in records}):
+        for uid in sorted({values[15] for values, _, _ in records}):
             try:
                 users[uid] = json.loads(source.fact("user", str(uid)))
             except SourceError:
                 users[uid] = None
     names: dict[int, str] = {}
-    if any(record.values[10] for record in records) or ask.every_process:
+    if any(values[10] for values, _, _ in records) or ask.every_process:
         try:
             names = interfaces.read(source)
         except (SourceError, ParseError) as error:
@@ -104,7 +104,7 @@ def _tables(source: Source, ask: Ask, errors: list[SretoolError]) -> list[diag.T
 def _owners(
     source: Source, ask: Ask, records: list[diag.Record], errors: list[SretoolError]
 ) -> Owners | None:
-    inodes = {record.values[16] for record in records}
+    inodes = {values[16] for values, _, _ in records}
     inodes.discard(0)
     try:
         pids = None if ask.pid is None else [ask.pid]
@@ -123,8 +123,8 @@ def _owners(
 def _cgroups(source: Source, records: list[diag.Record], found: Owners) -> dict[int, str]:
     """Paths by cgroup id, for the sockets whose process was not seen."""
     ids = set()
-    for record in records:
-        if record.values[16] in found.missing:
+    for record in records if found.missing else ():
+        if record[0][16] in found.missing:
             try:
                 number = diag.cgroup_id(diag.attributes(record, "inet-diag"))
             except ParseError:
