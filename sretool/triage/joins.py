@@ -84,7 +84,7 @@ def accept_queue_starved(model: Starved, rule: Rule[Starved]) -> Iterator[Findin
             f"accept queue of {_whose(listener)} overflows because {why}",
             subject=overflow.subject,
             evidence=[*evidence, *overflow.evidence],
-            next=[f"sretool cgroups tree {listener.cgroup}", *overflow.next],
+            next=["sretool cgroups tree --sort throttled_ratio", *overflow.next],
             remedy=remedy,
         )
     if unseen:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import shlex
 from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
+from cli import sretool
 from hosts import (
     CPU_STAT,
-    FSTAB,
     GIB,
     GROUP,
     LIMITS,
@@ -570,4 +571,20 @@ def test_a_missing_fstab_is_no_obstacle() -> None:
     made = healthy()
     made.both("/etc/fstab", errno.ENOENT)
     assert verdict(look_at(made), "fs.read-only").outcome == "clear"
-    assert FSTAB
+
+
+def test_next_commands_can_be_typed() -> None:
+    """Every `sretool …` that a finding recommends is one that this sretool understands."""
+    steps = set()
+    for fault in FAULTS:
+        made = healthy()
+        fault.breaks(made)
+        steps.update(step for item in look_at(made).findings for step in item.next)
+    ours = sorted(step for step in steps if step.startswith("sretool "))
+    assert ours
+    for step in ours:
+        words = shlex.split(step)[1:]
+        words += ["--count", "1"] if "-w" in words else []
+        words += [] if words[:2] == ["sockets", "list"] else ["--sample", "0.05"]
+        done = sretool(*words)
+        assert done.code in (0, 1, 2, 3), f"{step}: {done.err}"
