@@ -17,7 +17,7 @@ from sretool.host.attribution import Attribution, attribute, cgroup_path
 from sretool.host.source import Source
 
 PIDS_PER_CALL = 64
-_BLOCKING = (errno.EACCES, errno.EPERM, errno.ENODATA)
+_DENIED = (errno.EACCES, errno.EPERM)
 NOBODY_KNOWN = Attribution()
 
 
@@ -36,8 +36,8 @@ class Owner(NamedTuple):
 
 class Owners(NamedTuple):
     """What the scan found: the pid that holds an inode, and who that is. `missing` are the inodes
-    no process was seen to hold; `blocked` is the errno of the first process that would not let us
-    look, 0 when all did.
+    no process was seen to hold; `blocked` is why some were not seen: EACCES or EPERM when a process
+    would not let us look, ENODATA when a recording holds none, else 0.
     """
 
     by_inode: dict[int, int]
@@ -66,6 +66,7 @@ def find(
     take = wanted.pop
     holder: dict[int, int] = {}
     blocked = 0
+    asked = not wanted
     if pids is None:
         pids = _processes(source) if wanted or every else []
     for start in range(0, len(pids), PIDS_PER_CALL):
@@ -76,13 +77,18 @@ def find(
         for pid in chunk:
             targets = found[pid]
             if isinstance(targets, int):
-                if targets in _BLOCKING:  # anything else: it ended
+                if targets in _DENIED:  # anything else: it ended
                     blocked = blocked or targets
+                asked = asked or targets != errno.ENODATA
                 continue
+            asked = True
             number = int(pid)
             for target in targets.values():
                 if (inode := take(target, None)) is not None:
                     holder[inode] = number
+    if pids and not asked:
+        # one that nobody recorded began after the recorder had passed; all of them: it never did
+        blocked = errno.ENODATA
     processes = _describe(source, pids if every else set(holder.values()))
     return Owners(holder, processes, set(wanted.values()), blocked)
 
