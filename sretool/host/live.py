@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from sretool.errors import Missing, Stalled, Unsupported, from_errno
-from sretool.host import netlink
 from sretool.host.source import (
     READ_LIMIT_BYTES,
     Bulk,
@@ -177,6 +176,8 @@ class Live:
         return found
 
     def netlink(self, request: Dump, netns: str | None = None) -> Frames:
+        from sretool.host import netlink  # sockets and ctypes cost 4 ms that most commands need not pay
+
         return netlink.dump(request, netns)
 
     def run(self, argv: Sequence[str], timeout_s: float = 5.0) -> Completed:
