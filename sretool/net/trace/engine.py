@@ -7,6 +7,7 @@ going to answer has had its chance after twice that time. Only a silent target c
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -24,6 +25,9 @@ SAME_HOP, SLOWEST, LEAST_WAIT_S = 3.0, 2.0, 0.1
 # the timeout, each time one probe to the next hop and one as far as we go.
 ASK_AGAIN = (0.45, 0.9)
 LAST_WAIT = 1.15
+
+# By then near hops have answered, and the kernel, asked for time stamps, takes them.
+SETTLED_S = 0.02
 
 # A default trace (30 hops, 3 probes) leaves at once; what is more goes at 1,000 a second.
 BURST, PER_SECOND = 100, 1000.0
@@ -77,8 +81,9 @@ class Tracer:
         self._pace = Pace(PER_SECOND, BURST)
         self._next_id = 0
 
-    def run(self) -> None:
-        """Send, wait, and return when nothing is worth waiting for.
+    def run(self, meanwhile: Callable[[], None] | None = None) -> None:
+        """Send, wait, and return when nothing is worth waiting for. `meanwhile` is work to do once
+        while packets fly, if they fly long enough; the network stamps what arrives in that time.
 
         Raises:
             SendFailed: not one probe left this host.
@@ -88,10 +93,18 @@ class Tracer:
             self._burst()
             if not self.shots:
                 raise self.failures[0]
-            self._wait()
+            self._wait(meanwhile)
             self.finished = not self.overdue
         finally:
-            self.network_s = self.network.now() - started
+            self.network_s = self._ended() - started
+
+    def _ended(self) -> float:
+        """When waiting ended: with the last reply, if nothing was left to wait for."""
+        if self.finished and self._worth_waiting(float("inf")) == float("-inf"):
+            arrival = self.arrival()
+            last = self.plan.max_ttl if arrival is None else arrival.ttl
+            return max(shot.replies[0].at for shot in self.shots if shot.replies and shot.ttl <= last)
+        return self.network.now()
 
     def words(self, reply: Reply) -> str:
         """`time-exceeded`, `port-unreachable`, …, or `datagram` for an answer of the service."""
@@ -171,20 +184,34 @@ class Tracer:
             else:
                 shot.replies.append(reply)
 
-    def _wait(self) -> None:
+    def _wait(self, meanwhile: Callable[[], None] | None) -> None:
         burst_end = self.network.now()
         end = burst_end + LAST_WAIT * self.plan.timeout_s
         again = [burst_end + part * self.plan.timeout_s for part in ASK_AGAIN]
         while True:
+            # what came while this process did not run (a busy host, `meanwhile`) came in time
+            now = self.network.now()
+            self._take(self.network.receive(now))
             until = self._worth_waiting(end)
-            if self.network.now() >= until or self._over():
+            if now >= until or self._over():
                 return
-            # `until` is `end` as long as nothing tells where the path ends
-            if until == end and again and self.network.now() >= again[0]:
-                again.pop(0)
-                self._ask_again()
-                continue
-            self._take(self.network.receive(min([until, self.plan.stop_at, *again[:1]])))
+            events = [until, self.plan.stop_at]
+            if meanwhile is not None:
+                if now >= burst_end + SETTLED_S:
+                    meanwhile()
+                    meanwhile = None
+                    continue
+                events.append(burst_end + SETTLED_S)
+            if again and not self._end_known():
+                if now >= again[0]:
+                    again.pop(0)
+                    self._ask_again()
+                    continue
+                events.append(again[0])
+            self._take(self.network.receive(min(events)))
+
+    def _end_known(self) -> bool:
+        return self.arrival() is not None or self.refusal() is not None or self.exhausted()
 
     def _ask_again(self) -> None:
         answered = max((shot.ttl for shot in self.shots if shot.replies), default=self.plan.first_ttl - 1)
@@ -199,7 +226,7 @@ class Tracer:
             waiting = [shot for shot in waiting if shot.ttl <= arrival.ttl]
         if not waiting:
             return float("-inf")
-        if arrival is None and self.refusal() is None and not self.exhausted():
+        if not self._end_known():
             return end
         slowest = max(shot.rtt_s for shot in self.shots if shot.rtt_s is not None)
         by_hop: dict[int, float] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from typing import NamedTuple
 
@@ -86,7 +87,7 @@ def _one_host(address: Address) -> None:
 
 def _run(tracer: Tracer, run: Run) -> EndReason | None:
     try:
-        tracer.run()
+        tracer.run(lambda: _meanwhile(run))
     except KeyboardInterrupt:
         run.interrupted = True
         return "interrupted"
@@ -96,3 +97,9 @@ def _run(tracer: Tracer, run: Run) -> EndReason | None:
         DeadlineReached("--deadline", f"{run.options.deadline:g} s were over before the trace ended")
     )
     return "deadline"
+
+
+def _meanwhile(run: Run) -> None:
+    """Load what the answer will be written with, while there is nothing else to do."""
+    importlib.import_module("sretool.net.trace.view")
+    run.source.clock()

@@ -36,7 +36,7 @@ def trace(data: Trace, look: Look) -> list[Block]:
         Column("MIN ms", lambda row: ms_text(min(row.rtts, default=None)), right=True, drop=1),
         Column("AVG ms", lambda row: ms_text(_mean(row.rtts)), right=True),
         Column("MAX ms", lambda row: ms_text(max(row.rtts, default=None)), right=True, drop=1),
-        Column("ANSWER", lambda row: row.answer, flexible=True, least=12, style=_answer_style),
+        Column("ANSWER", lambda row: row.answer, flexible=True, least=8, style=_answer_style),
     ]
     rows = list(_rows(data))
     return [

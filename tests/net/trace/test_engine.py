@@ -388,3 +388,37 @@ def test_time_exceeded_by_the_target_does_not_reach_it() -> None:
     path.hops.append([Node(path.target, [40.0], TIME_EXCEEDED[4])])
     path.end = None
     assert not traced(path).reached
+
+
+def test_when_the_end_is_found_late_nothing_is_asked_again() -> None:
+    # the second attempt is due while a silent hop is still waited for
+    path = straight(3, 100.0, silent=(2,))
+    path.end.lose = list(range(3 * 28))  # type: ignore[union-attr]
+    network = SimNetwork(path)
+    trace = traced(path, network)
+    assert trace.reached
+    assert len(network.sent) == 90 + 2
+    assert 900 < trace.network_ms < 1150
+
+
+def test_network_time_ends_with_the_last_reply() -> None:
+    path = straight(4)
+    network = SimNetwork(path)
+    tracer = Tracer(network, Plan(path.target, 4))
+    calls = []
+
+    def meanwhile() -> None:
+        calls.append(network.clock)
+        network.clock += 0.5
+
+    tracer.run(meanwhile)
+    assert len(calls) == 1
+    assert tracer.network_s == pytest.approx(0.04, abs=0.001)
+    assert [shot.rtt_s for shot in tracer.shots if shot.ttl == 4] == [pytest.approx(0.04, abs=1e-6)] * 3
+
+
+def test_a_near_target_leaves_no_time_for_anything_else() -> None:
+    path = straight(2, 1.0)
+    calls: list[int] = []
+    Tracer(SimNetwork(path), Plan(path.target, 4)).run(lambda: calls.append(1))
+    assert calls == []
