@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from typing import NamedTuple
 
 import dns.edns
@@ -9,6 +10,7 @@ import dns.flags
 import dns.message
 import dns.name
 import dns.rcode
+import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
@@ -111,16 +113,20 @@ def decode(wire: bytes) -> Message:
         errors, nsid = [], None
         for option in message.options:
             if isinstance(option, dns.edns.EDEOption):
-                errors.append(ExtendedError(int(option.code), _ede_name(int(option.code)), option.text or ""))
+                errors.append(
+                    ExtendedError(
+                        int(option.code), _named(dns.edns.EDECode.make(option.code)), option.text or ""
+                    )
+                )
             elif option.otype == dns.edns.NSID:
                 raw = option.to_wire()
                 nsid = _nsid(raw) if raw else None
         return Message(
             int(message.rcode()),
             bool(message.flags & dns.flags.AA),
-            message.answer,
-            message.authority,
-            message.additional,
+            _internet(message.answer),
+            _internet(message.authority),
+            _internet(message.additional),
             message.edns >= 0,
             errors,
             nsid,
@@ -129,11 +135,14 @@ def decode(wire: bytes) -> Message:
         raise ParseError("DNS message", str(error)[:120] or type(error).__name__) from None
 
 
-def _ede_name(code: int) -> str:
-    try:
-        return dns.edns.EDECode(code).name.lower().replace("_", "-")
-    except ValueError:
-        return f"unknown-{code}"
+def _internet(section: list[dns.rrset.RRset]) -> list[dns.rrset.RRset]:
+    # records of another class are no answer to a question in IN, and have no fields of its types
+    return [rrset for rrset in section if rrset.rdclass == dns.rdataclass.IN]
+
+
+def _named(member: enum.Enum) -> str:
+    # dnspython makes a member named `17` of a number it has no name for
+    return f"unknown-{member.name}" if member.name.isdigit() else member.name.lower().replace("_", "-")
 
 
 def _nsid(raw: bytes) -> str:
@@ -143,7 +152,4 @@ def _nsid(raw: bytes) -> str:
 
 def rcode_name(number: int) -> str:
     """An rcode in lower case: `noerror`, `servfail`; `unknown-17` for one without a name."""
-    try:
-        return dns.rcode.Rcode(number).name.lower()
-    except ValueError:
-        return f"unknown-{number}"
+    return _named(dns.rcode.Rcode.make(number))

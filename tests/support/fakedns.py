@@ -30,7 +30,8 @@ class Server:
 
     drop | drop:N (the first N) | drop-udp | delay:S | rcode:REFUSED | tc | wrong-id | wrong-question |
     upward | horizontal | no-opt | formerr-on-edns | close-tcp | not-aa | garbage | ede:CODE:TEXT |
-    nsid:NAME | rcode-once:SERVFAIL | twice (a wrong reply, then the right one)
+    nsid:NAME | rcode-once:SERVFAIL | twice (a wrong reply, then the right one) | poison:NAME:ADDRESS |
+    no-tcp (nothing listens there)
     """
 
     zones: tuple[str, ...]
@@ -43,12 +44,13 @@ class World:
 
     def __init__(self, zones: dict[str, str], servers: dict[str, Server]) -> None:
         # what a zone's text leaves out: its SOA, and its NS set, which is then the parent's
-        self.zones = {dns.name.from_text(name): _zone(name, text) for name, text in zones.items()}
-        for name, zone in self.zones.items():
-            if zone.get_rrset(name, dns.rdatatype.NS) is None:
-                above = (other.get_rrset(name, dns.rdatatype.NS) for other in self.zones.values())
+        # `lab.#2` is another version of `lab.`, for a server that is behind
+        self.zones = {name: _zone(name.partition("#")[0], text) for name, text in zones.items()}
+        for zone in self.zones.values():
+            if zone.get_rrset(zone.origin, dns.rdatatype.NS) is None:
+                above = (other.get_rrset(zone.origin, dns.rdatatype.NS) for other in self.zones.values())
                 for found in [rrset for rrset in above if rrset is not None]:
-                    zone.find_node(name).replace_rdataset(found.to_rdataset())
+                    zone.find_node(zone.origin).replace_rdataset(found.to_rdataset())
         self.servers = servers
 
     def answer(self, server: Server, wire: bytes, tcp: bool) -> list[bytes]:
@@ -67,15 +69,15 @@ class World:
 
     def _fill(self, server: Server, question: dns.rrset.RRset, reply: dns.message.Message) -> None:
         name, rdtype = question.name, question.rdtype
-        hosted = [dns.name.from_text(zone) for zone in server.zones]
-        enclosing = [zone for zone in hosted if name.is_subdomain(zone)]
-        if rdtype == dns.rdatatype.DS and name in enclosing and len(enclosing) > 1:
-            enclosing.remove(name)
+        hosted = [self.zones[zone] for zone in server.zones]
+        enclosing = [zone for zone in hosted if name.is_subdomain(zone.origin)]
+        if rdtype == dns.rdatatype.DS and len(enclosing) > 1:
+            enclosing = [zone for zone in enclosing if zone.origin != name]
         if not enclosing:
             reply.set_rcode(dns.rcode.REFUSED)
             return
-        apex = max(enclosing, key=len)
-        zone = self.zones[apex]
+        zone = max(enclosing, key=lambda zone: len(zone.origin))
+        apex = zone.origin
         for depth in range(len(apex) + 1, len(name) + 1):
             at = name.split(depth)[1]
             cut = zone.get_rrset(at, dns.rdatatype.NS)
@@ -146,8 +148,11 @@ class World:
                 reply.use_edns(0, options=[dns.edns.EDEOption(int(code), text or None)])
             elif verb == "nsid":
                 reply.use_edns(0, options=[dns.edns.GenericOption(dns.edns.NSID, value.encode())])
+            elif verb == "poison":
+                owner, _, address = value.partition(":")
+                reply.additional.append(dns.rrset.from_text(owner, 300, "IN", "A", address))
             elif verb == "garbage":
-                return [query.to_wire()[:2] + b"\x80\x00" + reply.to_wire()[4:20] + b"\xff" * 30]
+                return [reply.to_wire()[:40] + b"\xff" * 30]
             elif verb in ("wrong-id", "twice"):
                 wrong = reply.to_wire()
                 packets.append(bytes([wrong[0] ^ 0xFF]) + wrong[1:])

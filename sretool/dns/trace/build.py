@@ -7,7 +7,7 @@ import dns.rdatatype
 
 from sretool.dns import message
 from sretool.dns.trace import engine
-from sretool.dns.trace.engine import Engine
+from sretool.dns.trace.engine import End, Engine
 from sretool.dns.trace.model import (
     Cut,
     EndReason,
@@ -35,6 +35,7 @@ def build(done: Engine, hints: str, port: int, interrupted: bool) -> Trace:
         type=dns.rdatatype.to_text(done.plan.type),
         hints=hints,
         port=port,
+        ip_versions=list(done.plan.families),
         end_reason=reason,
         end_zone=str(end_cut.zone.name) if end_cut else None,
         answer=_reply(done, reason),
@@ -51,12 +52,27 @@ def build(done: Engine, hints: str, port: int, interrupted: bool) -> Trace:
 def _reason(done: Engine, interrupted: bool) -> EndReason:
     if done.end is None:
         return "interrupted" if interrupted else "deadline"
-    if done.end.reason != "no-answer":
-        return done.end.reason  # type: ignore[return-value]
-    errors = {row.asked.error for row in done.end.cut.rows.values()}
+    return _end_reason(done.end)
+
+
+def _end_reason(end: End) -> EndReason:
+    if end.reason != "no-answer":
+        return end.reason  # type: ignore[return-value]
+    errors = {row.asked.error for row in end.cut.rows.values()}
     if errors <= {*NOTHING_LEFT, "no-server-address"}:
         return "no-network" if errors & set(NOTHING_LEFT) else "no-address"
     return "budget" if "budget" in errors else "no-answer"
+
+
+def _unresolved(cut: engine.Cut, done: Engine) -> list[str]:
+    """Server names that were looked up to the end, and have no address."""
+    found = []
+    for ns, addresses in sorted(cut.zone.ns.items()):
+        ends = [done.lookups.get((ns, rdtype)) for rdtype in done.plan.address_types]
+        known = all(end is not None and _end_reason(end) not in ("no-network", "budget") for end in ends)
+        if not addresses and known:
+            found.append(str(ns))
+    return found
 
 
 def _reply(done: Engine, reason: str) -> Reply | None:
@@ -114,7 +130,7 @@ def _cut(cut: engine.Cut, done: Engine, interrupted: bool) -> Cut:
         wanted_by=None if cut.wanted_by is None else str(cut.wanted_by),
         asked="all" if cut.every else "one",
         servers=servers,
-        unresolved=[str(ns) for ns, addresses in sorted(cut.zone.ns.items()) if not addresses],
+        unresolved=_unresolved(cut, done),
         skipped=cut.skipped,
         referral=referral,
         child_ns=None if cut.child_ns is None else [str(name) for name in sorted(cut.child_ns)],

@@ -14,6 +14,7 @@ _ASKED = "DNS replies of the servers asked"
 _ONCE = "one trace"
 _SILENT = ("timeout",)
 _CLOSED = ("port-closed", "unreachable")
+_DEAD_AT_ONCE = 3
 _NO_TCP = ("tcp-timeout", "tcp-refused", "tcp-closed")
 
 
@@ -88,21 +89,20 @@ def no_answer(data: Trace, rule: Rule[Trace]) -> Iterable[Finding]:
         return
     cut = _last(data)
     if data.end_reason == "no-address":
-        why = "none of its servers has an address that can be found"
-        evidence = [
-            Evidence(what=name, value="no address", source=f"referral by {cut.parent or 'hints'} and lookup")
-            for name in cut.unresolved
-        ]
+        why = "none of its servers has an address that can be asked"
     else:
         why = f"none of its {len(cut.servers)} server addresses gives a usable answer"
-        evidence = [
-            Evidence(
-                what=_who(Seen(cut, server)),
-                value=(server.error or server.reason or server.result) + _ede(server),
-                source=_asked(cut),
-            )
-            for server in cut.servers
-        ]
+    evidence = [
+        Evidence(
+            what=_who(Seen(cut, server)),
+            value=(server.error or server.reason or server.result) + _ede(server),
+            source=_asked(cut),
+        )
+        for server in cut.servers
+    ] + [
+        Evidence(what=name, value="no address", source=f"referral by {cut.parent or 'hints'}, and lookup")
+        for name in cut.unresolved
+    ]
     yield rule.finding(
         "critical",
         f"{cut.query_name} {cut.query_type} cannot be resolved: {cut.zone} is delegated, but {why}",
@@ -202,7 +202,9 @@ def _dead_families(data: Trace, enough: float) -> dict[int, list[Seen]]:
     reads=_ASKED,
     window=_ONCE,
     thresholds={
-        "addresses": Threshold(3, "addresses", "as many dead at once have one cause, and it is near us")
+        "addresses": Threshold(
+            _DEAD_AT_ONCE, "addresses", "as many dead at once have one cause, and it is near us"
+        )
     },
     remedy="see the route and the firewall for this IP version on this host and its uplink",
     refs=("RFC 8305",),
@@ -244,7 +246,7 @@ def server_timeout(data: Trace, rule: Rule[Trace]) -> Iterable[Finding]:
     """A server is silent to three UDP queries and to TCP (or answers over TCP only). Resolvers wait for it
     again and again, which users see as slow first lookups.
     """
-    folded = {seen.server.address for rows in _dead_families(data, 3).values() for seen in rows}
+    folded = {seen.server.address for rows in _dead_families(data, _DEAD_AT_ONCE).values() for seen in rows}
     for seen in _faulty(data):
         server = seen.server
         if server.address in folded:
@@ -469,15 +471,18 @@ def ns_unresolvable(data: Trace, rule: Rule[Trace]) -> Iterable[Finding]:
     """A server in the NS set whose name, looked up from the root, has no address."""
     if data.end_reason in ("no-network", "deadline", "budget", "interrupted"):
         raise Unknown(f"the trace ended early: {data.end_reason}")
-    told: set[tuple[str, str]] = set()
+    if len(data.ip_versions) == 1:
+        raise Unknown(f"only IPv{data.ip_versions[0]} addresses were looked up")
+    # without any address that is dns.no-answer, in a circle dns.ns-cycle, in the zone itself dns.glue-missing
+    told = {name for cycle in data.cycles for name in cycle}
+    stopped = _last(data) if data.end_reason == "no-address" else None
     for cut in data.cuts:
-        in_zone = f".{cut.zone}" if cut.zone != "." else "."
+        if cut.wanted_by is not None or cut.asked == "one" or cut is stopped:
+            continue
         for name in cut.unresolved:
-            if name.endswith(in_zone) or name == cut.zone or (cut.zone, name) in told:
-                continue  # in-zone: that is dns.glue-missing
-            if cut.asked == "one" and cut.referral is not None:
-                continue  # it was not needed, so not looked up
-            told.add((cut.zone, name))
+            if name in told or f".{name}".endswith(f".{cut.zone.lstrip('.')}"):
+                continue
+            told.add(name)
             yield rule.finding(
                 "warning",
                 f"{name}, a server of {cut.zone}, has no address",

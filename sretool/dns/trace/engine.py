@@ -46,6 +46,12 @@ class Plan(NamedTuple):
     budget: int = BUDGET
     loopback: bool = False
 
+    @property
+    def address_types(self) -> list[Type]:
+        """The types that hold addresses of the families asked."""
+        types = {4: dns.rdatatype.A, 6: dns.rdatatype.AAAA}
+        return [types[family] for family in self.families]
+
 
 @dataclass
 class Zone:
@@ -104,7 +110,9 @@ class End(NamedTuple):
 
 
 class Engine:
-    """One trace. `run` fills `cuts`, `end` and `cycles`, also when it is stopped midway."""
+    """One trace. `run` fills `cuts`, `end`, `lookups` (of server names) and `cycles`, also when it is
+    stopped midway.
+    """
 
     def __init__(self, plan: Plan, network: Network, progress: Callable[[str], None] | None = None) -> None:
         self.plan = plan
@@ -112,6 +120,7 @@ class Engine:
         self.cuts: list[Cut] = []
         self.cycles: list[list[Name]] = []
         self.end: End | None = None
+        self.lookups: dict[tuple[Name, Type], End] = {}
         self.answered_at: float | None = None
         self.waited_until: float | None = None
         self.cut_short = False
@@ -120,7 +129,7 @@ class Engine:
         self._zones = {dns.name.root: Zone(dns.name.root, None, plan.hints)}
         self._full: set[Name] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._lookups: dict[tuple[Name, Type], asyncio.Task[list[str]]] = {}
+        self._looking: dict[tuple[Name, Type], asyncio.Task[list[str]]] = {}
         self._waits: dict[Name, set[Name]] = {}
         self._decoded: dict[bytes, Message] = {}
         self._rtt_ms: dict[str, float] = {}
@@ -350,8 +359,8 @@ class Engine:
         """Look a server's addresses up and ask them, IPv4 without waiting for IPv6."""
         if depth >= DEEPEST_LOOKUP or not self._may_wait(cut.wanted_by, ns):
             return
-        for family, rdtype in ((4, dns.rdatatype.A), (6, dns.rdatatype.AAAA)):
-            if family not in self.plan.families or (not cut.every and cut.first.done()):
+        for rdtype in self.plan.address_types:
+            if not cut.every and cut.first.done():
                 continue
             addresses = await asyncio.shield(self._lookup(ns, rdtype, cut, depth))
             if not addresses:
@@ -368,12 +377,12 @@ class Engine:
     def _lookup(self, ns: Name, rdtype: Type, within: Cut, depth: int) -> asyncio.Task[list[str]]:
         """The one task that finds this name's addresses, whoever asks for them."""
         key = (ns, rdtype)
-        if key not in self._lookups:
-            self._lookups[key] = self._spawn(self._addresses(ns, rdtype, within, depth))
-        return self._lookups[key]
+        if key not in self._looking:
+            self._looking[key] = self._spawn(self._addresses(ns, rdtype, within, depth))
+        return self._looking[key]
 
     async def _addresses(self, ns: Name, rdtype: Type, within: Cut, depth: int) -> list[str]:
-        end = await self._walk(ns, rdtype, ns, within, depth + 1)
+        end = self.lookups[ns, rdtype] = await self._walk(ns, rdtype, ns, within, depth + 1)
         if end.reason != "answer":
             return []
         return [rdata.address for rdata in end.records[-1] if rdata.rdtype == rdtype]

@@ -45,8 +45,8 @@ class Server(Struct):
         str | None,
         Meta(
             description="why there is no reply: timeout, port-closed, unreachable (both from ICMP), "
-            "no-route, no-socket, tcp-timeout, tcp-refused, tcp-closed, malformed, budget, deadline, not-waited-for, "
-            "no-server-address"
+            "no-route, no-socket, tcp-timeout, tcp-refused, tcp-closed, malformed, budget, deadline, "
+            "not-waited-for, no-server-address"
         ),
     ]
     detail: Annotated[str | None, Meta(description="the system's or the decoder's own words for the error")]
@@ -105,7 +105,7 @@ class Cut(Struct):
         Meta(description="all: every server at once; one: until the first gave a valid reply"),
     ]
     servers: Annotated[list[Server], Meta(description="a row an address, by name and family")]
-    unresolved: Annotated[list[str], Meta(description="NS names without a known address")]
+    unresolved: Annotated[list[str], Meta(description="NS names looked up that have no address")]
     skipped: Annotated[int, Meta(description="addresses and names left out because the NS set is too large")]
     referral: Annotated[Referral | None, Meta(description="where it leads on; null when it leads nowhere")]
     child_ns: Annotated[
@@ -146,6 +146,7 @@ class Trace(Struct):
     type: Annotated[str, Meta(description="the type traced")]
     hints: Annotated[str, Meta(description="built-in, or the hints file")]
     port: Annotated[int, Meta(description="port of every server")]
+    ip_versions: Annotated[list[int], Meta(description="4, 6 or both: which servers are asked and looked up")]
     end_reason: Annotated[
         EndReason,
         Meta(
