@@ -36,8 +36,8 @@ class Threshold(NamedTuple):
 class Verdict(Struct, frozen=True):
     """What became of one check."""
 
-    id: str
-    title: str
+    id: Annotated[str, Meta(description="permanent name, as in `sretool checks list`")]
+    title: Annotated[str, Meta(description="what it finds, in a few words")]
     outcome: Annotated[
         Literal["found", "clear", "unknown", "not-applicable"],
         Meta(description="unknown: it could not be read; never counted as clear"),

@@ -44,7 +44,7 @@ class Socket(Struct, gc=False):
         Optional[int], Meta(description="listeners: backlog, at most somaxconn (idiag_wqueue)")
     ]
     local_address: Address
-    local_port: int
+    local_port: Annotated[int, Meta(description="port it is bound to (idiag_sport)")]
     remote_address: Annotated[Optional[str], Meta(description="null when it has no peer")]
     remote_port: Annotated[Optional[int], Meta(description="null when it has no peer")]
     interface: Interface
@@ -79,7 +79,10 @@ TCP_INFO_FIELDS = ("rtt_ms", "rtt_min_ms", "retransmits_total")
 class Sockets(Struct):
     """Sockets in the order tcp, udp; inet, inet6; local port, remote port, addresses."""
 
-    sockets: list[Socket]
+    sockets: Annotated[
+        list[Socket],
+        Meta(description="tcp, then udp; inet, then inet6; by local port, remote port, addresses"),
+    ]
     total: Annotated[int, Meta(description="sockets that passed the filters, before --limit")]
 
 
@@ -89,7 +92,7 @@ class Listener(Struct):
     protocol: Protocol
     family: Family
     local_address: Address
-    local_port: int
+    local_port: Annotated[int, Meta(description="port it is bound to (idiag_sport)")]
     reach: Annotated[
         str,
         Meta(
@@ -165,9 +168,9 @@ class TcpCounters(Struct):
 class Listening(Struct):
     """Listeners, those in trouble first, then by port."""
 
-    listeners: list[Listener]
+    listeners: Annotated[list[Listener], Meta(description="those in trouble first, then by port")]
     total: Annotated[int, Meta(description="listeners that passed the filters, before --limit")]
-    tcp: TcpCounters
+    tcp: Annotated[TcpCounters, Meta(description="counters of the whole namespace")]
 
 
 def _over(queue: int | None, limit: int | None) -> bool:

@@ -27,8 +27,8 @@ class AddressInfo(Struct, frozen=True):
 class Link(Struct):
     """One interface, from an RTM_GETLINK dump."""
 
-    ifindex: int
-    ifname: str
+    ifindex: Annotated[int, Meta(description="the kernel's number of the interface (ifinfomsg ifi_index)")]
+    ifname: Annotated[str, Meta(description="its name (IFLA_IFNAME)")]
     kind: Annotated[Optional[str], Meta(description="bridge, veth, vlan, bond, …; null for a device")]
     operstate: Annotated[str, Meta(description="up, down, lowerlayerdown, dormant, unknown, …")]
     flags: Annotated[list[str], Meta(description="IFF_* in lower case: up, lower_up, loopback, …")]
@@ -47,5 +47,5 @@ class Link(Struct):
 class Links(Struct):
     """Interfaces by index."""
 
-    links: list[Link]
+    links: Annotated[list[Link], Meta(description="one row an interface, by index")]
     total: Annotated[int, Meta(description="interfaces that passed the filters, before --limit")]

@@ -62,7 +62,9 @@ class Route(Struct, gc=False):
 class Routes(Struct):
     """Routes in the kernel's order: inet, then inet6."""
 
-    routes: list[Route]
+    routes: Annotated[
+        list[Route], Meta(description="one row a route, in the kernel's order: inet, then inet6")
+    ]
     total: Annotated[int, Meta(description="routes that passed the filters, before --limit")]
 
 
