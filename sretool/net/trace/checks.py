@@ -10,7 +10,7 @@ from sretool.report.answer import Evidence, Finding, Subject
 from sretool.report.check import NotApplicable, Rule, Threshold, Unknown, check
 
 _WINDOW = "one burst of probes"
-_SOURCE = "ICMP errors of the probes' own sockets (IP_RECVERR, recvmsg MSG_ERRQUEUE)"
+_SOURCE = "ICMP errors, from IP_RECVERR"
 
 
 def _judged(trace: Trace) -> None:
@@ -121,7 +121,7 @@ _PROHIBITED_BY_TARGET = frozenset({"net-prohibited", "host-prohibited", "admin-p
     title="target silent",
     reads="the absence of any answer beyond some hop",
     window="the whole timeout, with two later attempts",
-    remedy="the last hop's next router, the target's firewall (UDP may be dropped) or the target itself",
+    remedy="look at the router after the last hop, the target's firewall (it may drop UDP), and the target",
     refs=("rfc:1122#section-3.2.2.1",),
 )
 def silent(trace: Trace, rule: Rule[Trace]) -> Iterator[Finding]:

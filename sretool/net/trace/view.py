@@ -102,9 +102,12 @@ def _end(data: Trace) -> Iterator[Line]:
             data.end_answer or "", data.end_answer or ""
         )
         by = "" if data.end_address == data.address else f", by {data.end_address or 'an unknown address'}"
-        yield [(f"reached at hop {data.end_ttl}{exact}", "good"), (f" in {took} ({said}{by})", "")]
+        yield [
+            (f"reached at hop {data.end_ttl}{exact}", "good"),
+            (f" ({said}{by}); the trace took {took}", ""),
+        ]
     else:
-        yield [(_ENDS[data.end_reason], "critical"), (f" after {took}", "")]
+        yield [(_ENDS[data.end_reason], "critical"), (f"; the trace took {took}", "")]
     if data.strays:
         names = ", ".join(dict.fromkeys(stray.address or "unknown" for stray in data.strays))
         yield f"{len(data.strays)} replies matched no probe and count for no hop, from {names}"

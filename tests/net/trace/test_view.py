@@ -47,7 +47,7 @@ TTL  ADDRESS      ANSWERED  MIN ms  AVG ms  MAX ms  ANSWER
 5–7  no answer         0/9       -       -       -
   8  10.99.255.1       3/3    80.0    80.0    80.0
 
-reached at hop 8 in 160 ms (port closed)
+reached at hop 8 (port closed); the trace took 160 ms
 several hosts at one hop: each probe is its own flow and may take its own way
 """
     )
@@ -56,7 +56,7 @@ several hosts at one hop: each probe is its own flow and may take its own way
 def test_a_silent_target() -> None:
     text = shown(straight(4, target_silent=True))
     assert "4–30  no answer" in text
-    assert "the target is silent after 115" in text
+    assert "the target is silent; the trace took 115" in text
 
 
 def test_who_refuses() -> None:
@@ -64,13 +64,13 @@ def test_who_refuses() -> None:
     path.end = Node("10.99.0.3", [30.0], (3, 13))
     text = shown(path)
     assert "admin-prohibited" in text
-    assert "filtered on the way after 30." in text
+    assert "filtered on the way; the trace took 30." in text
 
 
 def test_the_services_answer() -> None:
     path = straight(3)
     path.end = Node(path.target, [30.0], None, datagram=True)
-    assert re.search(r"reached at hop 3 in 30\.\d ms \(its service answered\)", shown(path))
+    assert re.search(r"reached at hop 3 \(its service answered\); the trace took 30\.\d ms", shown(path))
 
 
 def test_an_end_that_answers_under_another_address_is_named() -> None:
