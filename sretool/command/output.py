@@ -24,6 +24,7 @@ from sretool.report.units import bytes_text, number_text
 if TYPE_CHECKING:
     from sretool.command.runner import Spec
 
+NO_LIMIT = "max"  # what the kernel writes for no limit, and a number's only other value in our models
 SCREEN_ROWS_KEPT = 6  # header, notes and the next prompt
 
 
@@ -77,11 +78,15 @@ def _sort_and_cut(spec: Spec, run: Run, answer: Answer[Any]) -> int:
     if run.options.sort is not None:
         name = run.options.sort.removeprefix("-")
         known = [row for row in rows if getattr(row, name) is not None]
-        numeric = all(isinstance(getattr(row, name), (int, float)) for row in known)
-        known.sort(
-            key=lambda row: getattr(row, name) if numeric else str(getattr(row, name)),
-            reverse=numeric != run.options.sort.startswith("-"),
+        numeric = all(
+            isinstance(getattr(row, name), (int, float)) or getattr(row, name) == NO_LIMIT for row in known
         )
+
+        def key(row: Any) -> Any:
+            value = getattr(row, name)
+            return str(value) if not numeric else float("inf") if value == NO_LIMIT else value
+
+        known.sort(key=key, reverse=numeric != run.options.sort.startswith("-"))
         rows = known + [row for row in rows if getattr(row, name) is None]
     limit = run.options.limit
     text = not run.options.json and not run.options.jsonl

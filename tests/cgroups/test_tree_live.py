@@ -82,6 +82,16 @@ def test_the_tree_draws_it_and_ascii_will_do(throttled: tuple[str, int]) -> None
     assert plain.out.isascii()
 
 
+def test_no_limit_sorts_above_every_limit(throttled: tuple[str, int]) -> None:
+    for sort, last in (("memory_limit_bytes", True), ("-memory_limit_bytes", False)):
+        rows = sretool("cgroups", "tree", "--sample", 0, "--sort", sort, "--json").json["data"]["cgroups"]
+        limits = [row["memory_limit_bytes"] for row in rows if row["memory_limit_bytes"] is not None]
+        numbers = [index for index, limit in enumerate(limits) if limit != "max"]
+        none = [index for index, limit in enumerate(limits) if limit == "max"]
+        assert numbers
+        assert (min(numbers) > max(none)) if last else (max(numbers) < min(none))
+
+
 def test_groups_without_a_process_only_with_all() -> None:
     shown = sretool("cgroups", "tree", "--sample", 0, "--json").json["data"]
     every = sretool("cgroups", "tree", "--sample", 0, "--all", "--json").json["data"]
