@@ -24,7 +24,7 @@ HEAVY = {
     "multiprocessing",
 }
 # what a command cannot do without
-ALLOWED = {"dns trace": {"dns", "ssl"}}
+ALLOWED = {"dns trace": {"dns", "asyncio", "ssl"}}
 
 PROBE = """
 import json, sys
