@@ -25,7 +25,7 @@ class Cgroup(Struct, gc=False):
     """
 
     path: Annotated[str, Meta(description="path from the root of the hierarchy, / is the root")]
-    name: Annotated[str, Meta(description="container or pod id, or the last part of the path")]
+    name: Annotated[str, Meta(description="container's short id or name, else the last part of the path")]
     unit: Annotated[str, Meta(description="systemd unit it is in, empty when in none")]
     container: Annotated[str, Meta(description="container's short id or name, empty when in none")]
     engine: Annotated[str, Meta(description="container engine, empty when in none or not known")]
