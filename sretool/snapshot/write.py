@@ -102,6 +102,8 @@ def _cannot_write(path: str, error: OSError) -> SretoolError:
     message = f"cannot be written: {error.strerror or error}"
     if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG):
         return UsageError(path, message, "name a file in a folder that exists")
-    failure = SretoolError(path, message, "nothing was left behind; name a file on another file system")
+    denied = error.errno in (errno.EACCES, errno.EPERM)
+    elsewhere = "in a folder of your own" if denied else "on another file system"
+    failure = SretoolError(path, message, f"nothing was left behind; name a file {elsewhere}")
     failure.code = "cannot-write"
     return failure

@@ -83,7 +83,8 @@ def image(release: str) -> Path:
         _run("debootstrap", "--variant=minbase", f"--include={PACKAGES}", release, str(root))
         _run(
             sys.executable, "-m", "pip", "install", "--quiet", "--target", str(root / "opt/libraries"),
-            "--only-binary=:all:", "--implementation=cp", f"--python-version={PYTHON_OF[release]}", *libraries,
+            "--only-binary=:all:", "--implementation=cp",
+            f"--python-version={PYTHON_OF[release]}", *libraries,
         )  # fmt: skip
         _run("chroot", str(root), "python3", "-m", "compileall", "-q", "/opt/libraries")
         (root / "etc/systemd/system/vmtest.service").write_text(UNIT)
@@ -168,5 +169,7 @@ def _unpack(path: Path) -> Outcome:
 
 
 def _run(*argv: str) -> None:
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"})
+    done = subprocess.run(
+        argv, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"}
+    )
     assert done.returncode == 0, f"{argv[0]} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
