@@ -9,7 +9,20 @@ import subprocess
 import sys
 from typing import Any
 
+from sretool.host.live import Live
+from sretool.host.source import Dump, Frames
+
 _count = itertools.count()
+
+
+class Inside(Live):
+    """This host with the netlink tables of another namespace."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def netlink(self, request: Dump, netns: str | None = None) -> Frames:
+        return super().netlink(request, self.path)
 
 
 class Namespace:
@@ -39,6 +52,22 @@ class Namespace:
         )
         assert done.returncode == 0, f"{argv}: {done.stderr}"
         return done.stdout
+
+    def batch(self, commands: str, *options: str) -> None:
+        """Lines for `ip -batch`."""
+        done = subprocess.run(
+            ["ip", *options, "-n", self.name, "-batch", "-"],
+            input=commands,
+            text=True,
+            check=False,
+            capture_output=True,
+        )
+        assert done.returncode == 0, done.stderr
+
+    @property
+    def path(self) -> str:
+        """What setns(2) opens."""
+        return f"/run/netns/{self.name}"
 
     def json(self, *argv: str) -> Any:
         return json.loads(self.run(*argv) or "[]")

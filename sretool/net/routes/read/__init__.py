@@ -7,7 +7,7 @@ import ipaddress
 import json
 from typing import NamedTuple
 
-from sretool.errors import ParseError, SourceError, SretoolError
+from sretool.errors import NoRoute, ParseError, SourceError, SretoolError
 from sretool.host import interfaces
 from sretool.host.source import Clock, Source
 from sretool.net.routes.model import Decision, Route, Routes
@@ -96,6 +96,7 @@ def ask_kernel(source: Source, flow: Flow) -> Decision:
     say which of them refused.
 
     Raises:
+        NoRoute: this host does not have the source address.
         SourceError: the kernel refused for another reason than that there is no way.
         ParseError: its answer is no route.
     """
@@ -110,6 +111,9 @@ def ask_kernel(source: Source, flow: Flow) -> Decision:
         now = sample(source, Ask((family,), rules=True))
         computed = build_decision(now, flow)
         if computed.type not in (*REFUSING, "none"):  # refused for what rules and routes do not show
+            if flow.source and error.errno == errno.EINVAL:
+                source_address = decode.address(flow.source)
+                raise NoRoute("--from-addr", f"{source_address} is no address of this host") from None
             raise
         computed.method = "kernel"
         return computed
