@@ -111,7 +111,7 @@ def ask_kernel(source: Source, flow: Flow) -> Decision:
         now = sample(source, Ask((family,), rules=True))
         computed = build_decision(now, flow)
         if computed.type not in (*REFUSING, "none"):  # refused for what rules and routes do not show
-            if flow.source and error.errno == errno.EINVAL:
+            if flow.source and error.errno in (errno.ENETUNREACH, errno.EINVAL):
                 source_address = decode.address(flow.source)
                 raise NoRoute("--from-addr", f"{source_address} is no address of this host") from None
             raise
