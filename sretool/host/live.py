@@ -166,8 +166,11 @@ class Live:
                     try:
                         # relative to the directory: 100,000 times /proc/PID/fd is not looked up
                         targets[name] = readlink(name, dir_fd=fd)
-                    except OSError:  # closed in between
-                        continue
+                    except OSError as error:
+                        # a security module may let us list what it does not let us follow;
+                        # anything else was closed in between
+                        if error.errno in (errno.EACCES, errno.EPERM):
+                            raise
                 found[entry] = targets
             except OSError as error:
                 found[entry] = error.errno or errno.EIO

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sretool.command import Look
 from sretool.net.addrs.model import AddressInfo, Link, Links
 from sretool.report.table import Block, Style, Table, columns_for
 from sretool.report.units import UNKNOWN
 
-_DROP = ("alias", "kind", "qdisc", "master", "address", "mtu", "flags")
+_DROP = ("flags", "alias", "kind", "qdisc", "master", "address", "mtu")
 
 
 def listing(data: Links, look: Look) -> list[Block]:
@@ -23,6 +24,8 @@ def listing(data: Links, look: Look) -> list[Block]:
         drop=[name for name in _DROP if name in look.fields],
         styles={"operstate": _state},
     )
+    # the addresses are what is looked for: the others go before these are cut to less than two
+    columns = [replace(column, least=36) if column.title == "ADDRESSES" else column for column in columns]
     return [Table(columns, data.links, empty="no interface matches", hidden=look.hidden)]
 
 
