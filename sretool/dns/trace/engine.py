@@ -227,17 +227,14 @@ class Engine:
         """Run something that may bring the cut its first verdict; when the last of them ended
         without one there is none.
         """
+
+        def ended(_task: asyncio.Task[Any]) -> None:
+            cut.sources -= 1
+            if cut.sources == 0 and not cut.first.done():
+                cut.first.set_result(None)
+
         cut.sources += 1
-
-        async def run() -> None:
-            try:
-                await work
-            finally:
-                cut.sources -= 1
-                if cut.sources == 0 and not cut.first.done():
-                    cut.first.set_result(None)
-
-        self._spawn(run())
+        self._spawn(work).add_done_callback(ended)
 
     async def _servers(self, cut: Cut, depth: int) -> None:
         known = [(ns, address) for ns, addresses in cut.zone.ns.items() for address in addresses]
@@ -247,6 +244,10 @@ class Engine:
         if cut.every:
             for row in rows:
                 self._source(cut, self._serve(cut, row))
+            # one of each IP version, in the same flight: after the first reply it would cost a round trip
+            for address in {":" in row.address: row.address for row in reversed(rows)}.values():
+                if cut.zone.parent is not None:
+                    self._spawn(self._child(cut, address))
             for ns in bare[:MOST_LOOKUPS]:
                 self._source(cut, self._found(cut, ns, depth))
             return
@@ -312,8 +313,6 @@ class Engine:
         if row.verdict is not None and row.verdict.usable and not cut.first.done():
             cut.winner = row
             cut.first.set_result(row.verdict)
-            if cut.wanted_by is None and cut.every and cut.zone.parent is not None:
-                self._spawn(self._child(cut, row.address))
 
     async def _judge(self, cut: Cut, row: Row, asked: Asked) -> None:
         if asked.wire is None:
@@ -341,7 +340,7 @@ class Engine:
         row.verdict = judge(decoded, cut.zone.name, cut.question.name, cut.question.type)
 
     async def _child(self, cut: Cut, address: str) -> None:
-        """The NS set as the zone itself has it, from the server that answered first."""
+        """The NS set as the zone itself has it."""
         asked = Asked(address, lambda: False)
         await self._network.ask(asked, message.question(cut.zone.name, dns.rdatatype.NS), self.purse)
         if asked.wire is None:

@@ -50,13 +50,11 @@ def _cut(cut: Cut, look: Look) -> list[Block]:
         Column("BYTES", lambda row: number_text(row.size_bytes), right=True, drop=1),
         Column("SAYS", lambda row: _says(row, look.verbose), flexible=True, least=24, style=_style),
     ]
-    blocks: list[Block] = [Table(columns, shown, title=title, empty="no server to ask")]
-    if folded:
-        blocks = [Table(columns, shown, title=title, empty=folded[0])]
-        rest = folded if shown else folded[1:]
-        if rest:
-            blocks.append(Lines([[(line, "dim")] for line in rest]))
-    return blocks
+    more = Lines([[(line, "dim")] for line in folded], title="" if shown or not folded else title)
+    if folded and not shown:
+        return [more]
+    table = Table(columns, shown, title=title, empty="no server to ask")
+    return [table, more] if folded else [table]
 
 
 def _fold(servers: list[Server], verbose: bool) -> tuple[list[Server], list[str]]:
@@ -75,13 +73,13 @@ def _fold(servers: list[Server], verbose: bool) -> tuple[list[Server], list[str]
         rows = [row for row in servers if _says(row, False) == says]
         if rows[0].error in ("no-route", "no-socket") and count > 1:
             hidden += rows
-            lines.append(f"and {count} not asked: {says}")
+            lines.append(f"{count} addresses not asked: {says}")
         elif count > MOST_ALIKE:
             rest = sorted(rows, key=lambda row: row.rtt_ms or 0.0)[_SHOWN:]
             hidden += rest
             times = [row.rtt_ms for row in rest if row.rtt_ms is not None]
             span = f", {ms_text(min(times))} to {ms_text(max(times))} ms" if times else ""
-            lines.append(f"and {len(rest)} more: {says}{span} (-v shows each)")
+            lines.append(f"{len(rest)} more: {says}{span} (-v shows each)")
     gone = {id(row) for row in hidden}
     return [row for row in servers if id(row) not in gone], lines
 
@@ -136,5 +134,6 @@ def _end(data: Trace) -> Iterator[Line]:
 
 def _outcome(data: Trace) -> str:
     if data.end_reason == "answer":
-        return f"{len(data.answer.records) if data.answer else 0} records"
+        count = len(data.answer.records) if data.answer else 0
+        return f"{count} record" + ("s" if count != 1 else "")
     return "no such name" if data.end_reason == "nxdomain" else f"the name has no {data.type} record"
