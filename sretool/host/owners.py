@@ -173,7 +173,12 @@ def unseen(source: Source, owners: Owners, pids: Sequence[int] | None = None) ->
     if owners.blocked == errno.ENODATA:
         return NotRecorded("/proc/PID/fd", f"{message}: not in this recording", errno=errno.ENODATA)
     # with hidepid the others are not even listed
-    if owners.blocked or json.loads(source.fact("identity"))["uid"] != 0:
-        hint = "run with sudo to see other users' processes"
-        return Denied("/proc/PID/fd", message, hint, errno=errno.EACCES)
-    return None
+    root = json.loads(source.fact("identity"))["uid"] == 0
+    if not owners.blocked and root:
+        return None
+    hint = (
+        "even root is denied: a security module guards it"
+        if root
+        else "run with sudo to see other users' processes"
+    )
+    return Denied("/proc/PID/fd", message, hint, errno=errno.EACCES)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from sretool.command import Look
 from sretool.net.addrs.model import AddressInfo, Link, Links
