@@ -146,6 +146,12 @@ def oom_kill_of_unknown_time(made: Made) -> None:
     made.both("/dev/kmsg", errno.EPERM)
 
 
+def held_back(made: Made) -> None:
+    """Two seconds of pressure in a sample in which the CPUs were half idle: a quota's doing."""
+    made.now["/proc/stat"] = stat(user=100, idle=100)
+    made.now["/proc/pressure/cpu"] = pressure(90, 85, 70, total_us=1_001_000)
+
+
 class Fault(NamedTuple):
     """A way to break the healthy host, and what a check must say of it."""
 
@@ -181,6 +187,7 @@ FAULTS = [
         "90% of the last 10 s",
         set_now("/proc/pressure/cpu", pressure(90, 85, 70)),
     ),
+    Fault("cpu.saturation", "info", "all", "only 50% busy", held_back),
     Fault("cpu.load", "info", "host", "CPUs are not short", set_now("/proc/loadavg", "20.0 12.1 6.0 1/1 1")),
     Fault(
         "cpu.steal",

@@ -8,9 +8,10 @@ from sretool.report.answer import Evidence, Finding, Severity, Subject
 from sretool.report.check import Rule, Threshold, Unknown, check
 from sretool.triage.checks.evidence import HOST, NO_PRESSURE, percent, stall_evidence
 from sretool.triage.read import Host
-from sretool.triage.read.cpu import Stat
+from sretool.triage.read.cpu import Stat, use
 
 CPU = Subject(kind="cpu", id="all")
+HELD_BACK = "find the group whose CPU quota, cpuset or affinity is too small for what it runs"
 LOOK = ["sretool procs list --sort cpu_ratio", "sretool cgroups tree"]
 
 
@@ -26,6 +27,7 @@ LOOK = ["sretool procs list --sort cpu_ratio", "sretool cgroups tree"]
         "sample": Threshold(60, "%", "judgement: PSI over one sample, together with the run queue"),
         "avg300": Threshold(60, "%", "judgement: sustained for five minutes is critical"),
         "queue": Threshold(1, "tasks/CPU", "Gregg, USE method: runnable tasks above the number of CPUs"),
+        "busy": Threshold(70, "%", "judgement: below it, tasks do not wait because the CPUs are taken"),
     },
     remedy="find what runs: stop it, give it fewer threads or a CPU quota, or add CPUs",
     refs=("https://docs.kernel.org/accounting/psi.html", "https://www.brendangregg.com/usemethod.html"),
@@ -41,6 +43,8 @@ def saturation(host: Host, rule: Rule[Host]) -> Iterator[Finding]:
     warning: tasks waited more than `avg10` percent of the last 10 s; or more than `sample` percent of
     the sample, with more than `queue` runnable tasks a CPU at both its ends.
     critical: tasks waited more than `avg300` percent of the last five minutes.
+    info: tasks wait while the CPUs are less than `busy` percent busy. Pressure counts a task that its
+    quota or cpuset holds back as waiting too; more CPUs would not help it.
     On a kernel without pressure the run queue alone judges, and only warns.
     """
     stat = host.stat.need()
@@ -67,6 +71,16 @@ def saturation(host: Host, rule: Rule[Host]) -> Iterator[Finding]:
             said += f"; {queue} want to run on {stat.cpus} CPUs"
     if severity is None:
         return
+    remedy, look = "", LOOK
+    busy = use(stat, host.stat_before)
+    if (
+        sampled is not None
+        and sampled * 100 > rule["avg10"]
+        and busy
+        and busy.busy_ratio * 100 < rule["busy"]
+    ):
+        severity, remedy, look = "info", HELD_BACK, ["sretool cgroups tree --sort throttled_ratio"]
+        said += f", though the CPUs are only {busy.busy_ratio:.0%} busy"
     evidence = (
         []
         if some is None
@@ -75,7 +89,7 @@ def saturation(host: Host, rule: Rule[Host]) -> Iterator[Finding]:
         )
     )
     evidence += _queue_evidence(host, stat, queue, rule["queue"] * stat.cpus)
-    yield rule.finding(severity, said, subject=CPU, evidence=evidence, next=LOOK)
+    yield rule.finding(severity, said, subject=CPU, evidence=evidence, next=look, remedy=remedy)
 
 
 def _queue(host: Host, stat: Stat) -> int | None:
