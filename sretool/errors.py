@@ -13,6 +13,7 @@
         ├── Stalled                  no answer within the deadline (a dead mount, a D-state process)
         ├── NotRecorded              the recording was made without asking for it
         ├── Unsupported              this kernel or this kind of source has no such thing
+        ├── Inconsistent             it changed under every one of our tries to read it
         └── Unreadable               any other errno
 
 Each carries a stable `code`, which is what scripts read in `errors[].code`.
@@ -131,6 +132,12 @@ class Unsupported(SourceError):
     """This kernel, or this kind of source, cannot do it."""
 
     code = "unsupported"
+
+
+class Inconsistent(SourceError):
+    """What was read is there, but it changed meanwhile: something may be missing, or twice."""
+
+    code = "inconsistent"
 
 
 class Unreadable(SourceError):

@@ -9,7 +9,7 @@ import socket
 import struct
 from collections.abc import Iterator
 
-from sretool.errors import ParseError, Stalled, Unreadable, from_errno
+from sretool.errors import Inconsistent, ParseError, SretoolError, Stalled, Unreadable, from_errno
 from sretool.host.source import Dump, Frames
 
 # include/uapi/linux/netlink.h
@@ -41,6 +41,14 @@ def dump(request: Dump, netns: str | None = None) -> Frames:
         if not interrupted:
             return Frames(frames, True)
     return Frames(frames, False)
+
+
+def noted(frames: Frames, what: str, errors: list[SretoolError]) -> list[bytes]:
+    """The frames; that the table changed under them is noted in `errors`."""
+    if not frames.consistent:
+        message = f"the table changed during each of {TRIES} readings: a row may be missing, or twice"
+        errors.append(Inconsistent(what, message))
+    return frames.frames
 
 
 def _exchange(request: Dump, netns: str | None) -> tuple[list[bytes], bool]:

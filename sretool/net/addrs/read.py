@@ -100,7 +100,7 @@ def sample(source: Source, ask: Ask = EVERYTHING) -> Sample:
     found: list[list[bytes] | None] = []
     for request in (interfaces.LINKS, ADDRESSES):
         try:
-            found.append(source.netlink(request).frames)
+            found.append(netlink.noted(source.netlink(request), request.key, errors))
         except SourceError as error:
             errors.append(error)
             found.append(None)

@@ -64,7 +64,7 @@ def build_list(now: Sample, narrow: Narrow = EVERYONE, *, info: bool = False) ->
     texts = _Texts()
     ntohs, users, names = socket.ntohs, now.users, now.interfaces
     anyone = narrow == EVERYONE
-    for protocol, family, records, _ in now.tables:
+    for protocol, family, records in now.tables:
         tcp = protocol == "tcp"
         states = [state_name(protocol, number) for number in range(256)]
         for record in records:
@@ -172,7 +172,7 @@ def build(now: Sample, before: Sample | None = None, narrow: Narrow = EVERYONE) 
     whose = _attributor(now)
     texts = _Texts()
     rows = []
-    for protocol, family, records, _ in now.tables:
+    for protocol, family, records in now.tables:
         for record in records:
             if not _listening(protocol, record):
                 continue

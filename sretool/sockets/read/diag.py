@@ -66,7 +66,6 @@ class Table(NamedTuple):
     protocol: str
     family: str
     records: list[Record]
-    consistent: bool
 
 
 def request(protocol: str, family: str, states: int, *, info: bool, memory: bool) -> Dump:

@@ -6,7 +6,7 @@ import json
 from typing import NamedTuple
 
 from sretool.errors import Missing, ParseError, SourceError, SretoolError, Unsupported
-from sretool.host import interfaces, netstat, owners
+from sretool.host import interfaces, netlink, netstat, owners
 from sretool.host.netstat import Counters
 from sretool.host.owners import Owners
 from sretool.host.source import Clock, Source
@@ -81,7 +81,7 @@ def _tables(source: Source, ask: Ask, errors: list[SretoolError]) -> list[diag.T
                 continue
             request = diag.request(protocol, family, states, info=ask.info, memory=ask.memory)
             try:
-                frames, consistent = source.netlink(request)
+                frames = netlink.noted(source.netlink(request), request.key, errors)
                 records = diag.decode(frames, protocol, family, states, ask.port)
             except Missing:
                 # no handler for it, and none could be loaded: never "no sockets"
@@ -97,7 +97,7 @@ def _tables(source: Source, ask: Ask, errors: list[SretoolError]) -> list[diag.T
                 errors.append(error)
                 continue
             records.sort(key=diag.order)
-            tables.append(diag.Table(protocol, family, records, consistent))
+            tables.append(diag.Table(protocol, family, records))
     return tables
 
 

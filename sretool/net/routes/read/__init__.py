@@ -8,7 +8,7 @@ import json
 from typing import NamedTuple
 
 from sretool.errors import NoRoute, ParseError, SourceError, SretoolError
-from sretool.host import interfaces
+from sretool.host import interfaces, netlink
 from sretool.host.source import Clock, Source
 from sretool.net.routes.model import Decision, Route, Routes
 from sretool.net.routes.read import decode, get, names, rules
@@ -54,9 +54,12 @@ def sample(source: Source, ask: Ask) -> Sample:
         errors.append(error)
     for family in ask.families:
         try:
-            frames[family] = source.netlink(decode.request(family)).frames
+            request = decode.request(family)
+            frames[family] = netlink.noted(source.netlink(request), request.key, errors)
             if ask.rules:
-                found[family] = rules.decode(source.netlink(rules.request(family)).frames, family, tables)
+                request = rules.request(family)
+                raw = netlink.noted(source.netlink(request), request.key, errors)
+                found[family] = rules.decode(raw, family, tables)
         except (SourceError, ParseError) as error:
             errors.append(error)
     uid = int(json.loads(source.fact("identity"))["uid"]) if ask.rules else 0
