@@ -47,7 +47,7 @@ def test_the_manifest_says_the_docstrings_first_line(words: str) -> None:
 
 
 def test_group_help_is_the_same_in_both_manifests() -> None:
-    from sretool.cli import resolve
+    from sretool.manifest import resolve
 
     for name, entry in ROOT.entries.items():
         found = resolve(entry.target)
@@ -80,7 +80,7 @@ def test_every_example_parses(words: str) -> None:
 
 
 def spec_function(words: str) -> object:
-    from sretool.cli import resolve
+    from sretool.manifest import resolve
 
     found: object = ROOT
     for word in words.split():
