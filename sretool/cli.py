@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import os
 import signal
@@ -14,7 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from sretool.errors import ExitCode, SretoolError, UsageError
-from sretool.manifest import Entry, Group
+from sretool.manifest import Entry, Group, resolve
 
 ROOT = Group(
     "What is wrong with this host, with evidence and the next step.",
@@ -46,12 +45,6 @@ ROOT = Group(
 )
 
 _SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-
-
-def resolve(target: str) -> Any:
-    """The object that `module:name` names."""
-    module, _, name = target.partition(":")
-    return getattr(importlib.import_module(module), name)
 
 
 class _Command(TyperCommand):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import importlib
+from typing import Any, NamedTuple
 
 
 class Entry(NamedTuple):
@@ -22,3 +23,9 @@ class Group(NamedTuple):
     def entries(self) -> dict[str, Entry]:
         """Every command of the group, in help order."""
         return {name: entry for section in self.sections.values() for name, entry in section.items()}
+
+
+def resolve(target: str) -> Any:
+    """The object that `module:name` names."""
+    module, _, name = target.partition(":")
+    return getattr(importlib.import_module(module), name)

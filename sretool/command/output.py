@@ -6,23 +6,22 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from sretool import __version__
 from sretool.command.options import Options
 from sretool.command.run import Look, Run
+from sretool.command.spec import Spec
 from sretool.errors import SretoolError
+from sretool.manifest import resolve
 from sretool.report.answer import RANK, Answer, Evidence, Finding, problem
 from sretool.report.escape import ascii_only, escape
 from sretool.report.table import FINDINGS, Block, Line, Lines, Style, Table, write
 from sretool.report.terminal import Terminal, detect
 from sretool.report.times import rfc3339
 from sretool.report.units import bytes_text, number_text
-
-if TYPE_CHECKING:
-    from sretool.command.runner import Spec
 
 NO_LIMIT = "max"  # what the kernel writes for no limit, and a number's only other value in our models
 SCREEN_ROWS_KEPT = 6  # header, notes and the next prompt
@@ -144,12 +143,10 @@ def _print_jsonl(spec: Spec, run: Run, answer: Answer[Any]) -> None:
 
 
 def _print_text(spec: Spec, run: Run, answer: Answer[Any], hidden: int, number: int) -> None:
-    from sretool.command.runner import load
-
     look = Look(
         run.fields() or spec.default_fields, run.terminal, run.options.verbose, hidden, answer.findings
     )
-    blocks = list(load(spec.view)(answer.data, look))
+    blocks = list(resolve(spec.view)(answer.data, look))
     found = [Lines(finding_lines(answer.findings, run.options.verbose), indent=6)] if answer.findings else []
     at = next((i for i, block in enumerate(blocks) if block is FINDINGS), len(blocks))
     blocks[at : at + 1] = found

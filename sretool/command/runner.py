@@ -6,55 +6,19 @@ options, rows sorted and cut, JSON or text, the exit code, watches, interruption
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import importlib
 import inspect
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, get_args, get_type_hints
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, get_args, get_type_hints
 
 from sretool.command import options as shared
 from sretool.command import output
 from sretool.command.options import FailOn, Options
-from sretool.command.run import Look, Run
+from sretool.command.run import Run
+from sretool.command.spec import How, Spec
 from sretool.errors import DeadlineReached, ExitCode, SretoolError, UsageError
 from sretool.report.answer import Answer, exit_code_for, problems
-
-
-class How(NamedTuple):
-    """One stock command, or one file, behind a command's numbers. `{name}` is replaced by the
-    command's own parameter of that name.
-    """
-
-    command: str
-    shows: str
-
-
-class Spec(NamedTuple):
-    """What `@command` was told, for the walker that writes man pages, completions and schemas."""
-
-    name: str
-    version: int
-    function: Callable[..., Answer[Any]]
-    data: Any
-    view: str
-    sets: tuple[str, ...]
-    rows: str
-    row: Any
-    default_fields: tuple[str, ...]
-    judges: bool
-    sends: bool
-    how: Sequence[How]
-    examples: Sequence[tuple[str, str]]
-
-    @property
-    def schema(self) -> str:
-        """The name in the answer's `schema`."""
-        return f"sretool.{self.name}/{self.version}"
-
-    @property
-    def words(self) -> str:
-        """What the user types: `sockets list`."""
-        return self.name.replace(".", " ")
 
 
 def command(
@@ -129,7 +93,7 @@ def run_command(spec: Spec, options: Options, given: dict[str, Any]) -> int:
             return output.emit_how(spec, run, given)
         _check_options(spec, options)
         # what sends packets keeps its own deadline, and has a partial answer when it is over
-        with _Deadline(None if spec.sends else options.deadline):
+        with _within(None if spec.sends else options.deadline):
             return _rounds(spec, run, given)
     except KeyboardInterrupt:
         error = SretoolError("interrupted", "stopped before there was an answer")
@@ -195,34 +159,20 @@ def _check_options(spec: Spec, options: Options) -> None:
                 )
 
 
-class _Deadline:
+@contextlib.contextmanager
+def _within(seconds: float | None) -> Iterator[None]:
     """Raise DeadlineReached in the main thread once `seconds` are over (None: never)."""
+    if seconds is None:
+        yield
+        return
+    import signal
 
-    def __init__(self, seconds: float | None) -> None:
-        self.seconds = seconds
+    def over(signum: int, frame: object) -> None:
+        raise DeadlineReached("--deadline", f"{seconds:g} s were over before there was an answer")
 
-    def __enter__(self) -> None:
-        if self.seconds is None:
-            return
-        import signal
-
-        def over(signum: int, frame: object) -> None:
-            raise DeadlineReached("--deadline", f"{self.seconds:g} s were over before there was an answer")
-
-        signal.signal(signal.SIGALRM, over)
-        signal.setitimer(signal.ITIMER_REAL, self.seconds)
-
-    def __exit__(self, *exc: object) -> None:
-        if self.seconds is not None:
-            import signal
-
-            signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-def load(target: str) -> Any:
-    """The object that `module:name` names."""
-    module, _, name = target.partition(":")
-    return getattr(importlib.import_module(module), name)
-
-
-__all__ = ["How", "Look", "Spec", "command", "load", "run_command"]
+    signal.signal(signal.SIGALRM, over)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from sretool.cli import ROOT
-from sretool.command.runner import Spec
+from sretool.command.spec import Spec
 from tools.gen import exits, walk
 
 ENVIRONMENT = (

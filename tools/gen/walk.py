@@ -17,10 +17,10 @@ import msgspec
 import typer
 from typer.models import ArgumentInfo, OptionInfo
 
-from sretool.cli import ROOT, resolve
+from sretool.cli import ROOT
 from sretool.command.options import SHARED
-from sretool.command.runner import Spec
-from sretool.manifest import Group
+from sretool.command.spec import Spec
+from sretool.manifest import Group, resolve
 
 
 class Param(NamedTuple):
