@@ -89,9 +89,9 @@ def no_answer(data: Trace, rule: Rule[Trace]) -> Iterable[Finding]:
         return
     cut = _last(data)
     if data.end_reason == "no-address":
-        why = "none of its servers has an address that can be asked"
+        why = "no server with an address that can be asked"
     else:
-        why = f"none of its {len(cut.servers)} server addresses gives a usable answer"
+        why = f"no usable answer from any of its servers ({len(cut.servers)} addresses asked)"
     evidence = [
         Evidence(
             what=_who(Seen(cut, server)),
@@ -105,7 +105,7 @@ def no_answer(data: Trace, rule: Rule[Trace]) -> Iterable[Finding]:
     ]
     yield rule.finding(
         "critical",
-        f"{cut.query_name} {cut.query_type} cannot be resolved: {cut.zone} is delegated, but {why}",
+        f"{cut.query_name} {cut.query_type} cannot be resolved, for the zone {cut.zone} has {why}",
         subject=Subject(kind="zone", id=cut.zone),
         evidence=evidence,
         next=[_dig(data, cut, server) for server in cut.servers[:2]],
@@ -571,7 +571,7 @@ def servers_disagree(data: Trace, rule: Rule[Trace]) -> Iterable[Finding]:
         said: dict[str, list[Server]] = {}
         for server in usable:
             said.setdefault(server.said, []).append(server)
-        if len(said) < 2 or all(server.agrees for server in usable):
+        if all(server.agrees for server in usable):
             continue
         kinds = {server.result for server in usable}
         severity: Severity = "info" if kinds == {"answer"} else "warning"

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from random import Random
 
 import dns.name
+import dns.rdataset
 import dns.rdatatype
 import pytest
 from fakedns import Server, World
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sretool.command.run import Look
 from sretool.dns.message import Question
 from sretool.dns.network import Asked, Purse
 from sretool.dns.trace.build import build
@@ -22,6 +24,8 @@ from sretool.dns.trace.engine import Engine, Plan
 from sretool.dns.trace.model import Trace
 from sretool.dns.trace.view import trace as view
 from sretool.report.check import judge
+from sretool.report.table import Lines, Table
+from sretool.report.terminal import Terminal
 
 ROOT = "127.9.0.1"
 
@@ -55,12 +59,14 @@ class Simulated:
         asked.rtt_ms = (asked.at - began) * 1000
 
 
-def run(network: Simulated, name: str, hints: dict[str, list[str]], **plan: object) -> tuple[Engine, Trace]:
+def run(
+    network: Simulated, name: str, hints: dict[str, list[str]], source: str = "hints", **plan: object
+) -> tuple[Engine, Trace]:
     roots = {dns.name.from_text(root): addresses for root, addresses in hints.items()}
     given: dict[str, object] = {"type": dns.rdatatype.A, "loopback": True, **plan}
     engine = Engine(Plan(dns.name.from_text(name), hints=roots, **given), network)  # type: ignore[arg-type]
     asyncio.run(engine.run())
-    data = build(engine, "hints", 53, interrupted=False)
+    data = build(engine, source, 53, interrupted=False)
     assert data.queries <= data.query_budget
     return engine, data
 
@@ -138,6 +144,44 @@ def test_many_addresses_are_cut() -> None:
     assert (len(data.cuts[1].servers), data.cuts[1].skipped) == (40, 59)
 
 
+def test_something_answers_in_place_of_the_root() -> None:
+    world = World({".": "@ NS r.\n"}, {f"127.9.0.{n}": Server((".",), ("not-aa",)) for n in range(1, 5)})
+    hints = {"r.": list(world.servers)}
+    _engine, data = run(Simulated(world), "www.lab.", hints, source="built-in")
+    assert ids(data) == ["dns.intercepted", "dns.no-answer"]
+    _engine, data = run(Simulated(world), "www.lab.", hints)
+    assert ids(data) == ["dns.no-answer"]
+
+
+def test_one_dead_ip_version_is_one_finding() -> None:
+    world = three_cuts()
+    for number, zone in ((1, "."), (3, "lab."), (5, "zone.lab.")):
+        world.servers[f"fd53::{number}"] = Server((zone,), ("drop",))
+    hints = {**HINTS, "t.": ["fd53::1"]}
+    for zone, server, address in ((".", "a.lab.", "fd53::3"), ("lab.", "a.zone.lab.", "fd53::5")):
+        glue = dns.rdataset.from_text("IN", "AAAA", 300, address)
+        world.zones[zone].find_node(dns.name.from_text(server), create=True).replace_rdataset(glue)
+    _engine, data = run(Simulated(world), "www.zone.lab.", hints)
+    (finding,) = [each for _verdict, found in judge(CHECKS, data) for each in found]
+    assert (finding.id, finding.severity) == ("dns.family-unreachable", "warning")
+    assert "none of 3 servers answers over IPv6" in finding.summary
+
+
+def test_many_alike_servers_take_four_lines() -> None:
+    roots = [f"127.9.5.{n}" for n in range(1, 27)]
+    world = World(THREE_CUTS, {**three_cuts().servers, **{each: Server((".",)) for each in roots}})
+    _engine, data = run(Simulated(world), "www.zone.lab.", {"r.": roots})
+    look = Look((), Terminal(False, 80, 24, False, True), verbose=False)
+    table, more, *_rest = view(data, look)
+    assert isinstance(table, Table)
+    assert isinstance(more, Lines)
+    assert len(table.rows) == 3
+    assert "23 more: referral to lab. (2 NS)" in str(more.lines)
+    (table, *_rest) = view(data, look._replace(verbose=True))
+    assert isinstance(table, Table)
+    assert len(table.rows) == 26
+
+
 LABELS = st.sampled_from("abcd")
 NAMES = st.lists(LABELS, min_size=1, max_size=3).map(lambda labels: ".".join(labels) + ".")
 
@@ -202,8 +246,5 @@ def test_hostile_replies_never_raise(random: Random) -> None:
     engine, found = run(Simulated(three_cuts(), spoil=spoil), "www.zone.lab.", HINTS)
     assert not engine.cut_short
     ids(found)
-    from sretool.command.run import Look
-    from sretool.report.terminal import Terminal
-
     for verbose in (False, True):
         assert view(found, Look((), Terminal(False, 80, 24, False, True), verbose))
