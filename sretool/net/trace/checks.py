@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sretool.net.trace.model import Trace
+from sretool.probe.icmp import PROHIBITED
 from sretool.probe.stats import wilson
 from sretool.report.answer import Evidence, Finding, Subject
 from sretool.report.check import NotApplicable, Rule, Threshold, Unknown, check
@@ -87,7 +88,7 @@ def prohibited(trace: Trace, rule: Rule[Trace]) -> Iterator[Finding]:
     path is whole and only this port is closed to us: then it is told, and no more.
     """
     _judged(trace)
-    by_target = trace.end_reason == "reached" and trace.end_answer in _PROHIBITED_BY_TARGET
+    by_target = trace.end_reason == "reached" and trace.end_answer in PROHIBITED
     if trace.end_reason != "prohibited" and not by_target:
         return
     evidence = [
@@ -111,9 +112,6 @@ def prohibited(trace: Trace, rule: Rule[Trace]) -> Iterator[Finding]:
         evidence=evidence,
         next=[f"sretool net trace --port 53 {trace.address}"],
     )
-
-
-_PROHIBITED_BY_TARGET = frozenset({"net-prohibited", "host-prohibited", "admin-prohibited"})
 
 
 @check(
