@@ -6,8 +6,8 @@ import dns.name
 import dns.rdatatype
 
 from sretool.dns import message
-from sretool.dns.trace import engine
-from sretool.dns.trace.engine import End, Engine
+from sretool.dns.trace import state
+from sretool.dns.trace.engine import Engine
 from sretool.dns.trace.model import (
     Cut,
     EndReason,
@@ -20,6 +20,7 @@ from sretool.dns.trace.model import (
     Trace,
 )
 from sretool.dns.trace.reply import Verdict
+from sretool.dns.trace.state import End
 
 NOTHING_LEFT = ("no-route", "no-socket")
 
@@ -64,7 +65,7 @@ def _end_reason(end: End) -> EndReason:
     return "budget" if "budget" in errors else "no-answer"
 
 
-def _unresolved(cut: engine.Cut, done: Engine) -> list[str]:
+def _unresolved(cut: state.Cut, done: Engine) -> list[str]:
     """Server names that were looked up to the end, and have no address."""
     found = []
     for ns, addresses in sorted(cut.zone.ns.items()):
@@ -101,7 +102,7 @@ def _reply(done: Engine, reason: str) -> Reply | None:
     )
 
 
-def _cut(cut: engine.Cut, done: Engine, interrupted: bool) -> Cut:
+def _cut(cut: state.Cut, done: Engine, interrupted: bool) -> Cut:
     verdict = cut.winner.verdict if cut.winner else None
     rows = [row for row in cut.rows.values() if cut.every or row.asked.tries or row.asked.error]
     rows.sort(key=lambda row: (row.names[0].to_text().lower(), ":" in row.address, row.address))
@@ -137,7 +138,7 @@ def _cut(cut: engine.Cut, done: Engine, interrupted: bool) -> Cut:
     )
 
 
-def _server(row: engine.Row, followed: Verdict | None, cut: engine.Cut, interrupted: bool) -> Server:
+def _server(row: state.Row, followed: Verdict | None, cut: state.Cut, interrupted: bool) -> Server:
     asked, verdict, reply = row.asked, row.verdict, row.message
     error: str | None = asked.error or None
     if error is None and asked.wire is None:

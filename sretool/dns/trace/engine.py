@@ -8,105 +8,24 @@ Nothing here knows of sockets, options or tables.
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import dns.name
 import dns.rdatatype
 
 from sretool.dns import message
-from sretool.dns.hints import Hints
 from sretool.dns.message import Message, Question
 from sretool.dns.network import Asked, Network, Purse
 from sretool.dns.trace.reply import LONGEST_CHAIN, Verdict, judge
+from sretool.dns.trace.state import Cut, End, Name, Plan, Row, Type, Zone, askable
 from sretool.errors import ParseError
 
-Name = dns.name.Name
-Type = dns.rdatatype.RdataType
-
-BUDGET = 200  # queries a trace may send: the root and com alone have 26 addresses each
 MOST_ADDRESSES = 40  # asked at one cut
 MOST_LOOKUPS = 13  # names without glue looked up at one cut (NXNSAttack, CVE-2020-12662)
 DEEPEST_LOOKUP = 6
 HEDGE_S = 0.25  # where one server is enough, the next is asked as well after this
-
-
-class Plan(NamedTuple):
-    """What to trace."""
-
-    name: Name
-    type: Type
-    hints: Hints
-    every: bool = True
-    families: tuple[int, ...] = (4, 6)
-    deadline_s: float = 4.0
-    budget: int = BUDGET
-    loopback: bool = False
-
-    @property
-    def address_types(self) -> list[Type]:
-        """The types that hold addresses of the families asked."""
-        types = {4: dns.rdatatype.A, 6: dns.rdatatype.AAAA}
-        return [types[family] for family in self.families]
-
-
-@dataclass
-class Zone:
-    """A delegation as its parent gave it: server names and their addresses."""
-
-    name: Name
-    parent: Name | None
-    ns: dict[Name, list[str]]
-
-
-@dataclass
-class Row:
-    """One server address at one cut."""
-
-    address: str
-    names: list[Name]
-    asked: Asked
-    confirmed: bool = False
-    message: Message | None = None
-    verdict: Verdict | None = None
-
-
-@dataclass
-class Cut:
-    """One zone's servers, asked one question. `wanted_by` is the server name whose address is
-    looked up here, None on the way to the answer itself; `within` is the cut that wants it.
-    """
-
-    zone: Zone
-    question: Question
-    wanted_by: Name | None
-    every: bool
-    first: asyncio.Future[Verdict | None]
-    rows: dict[str, Row] = field(default_factory=dict)
-    winner: Row | None = None
-    child_ns: frozenset[Name] | None = None
-    within: Cut | None = None
-    skipped: int = 0
-    sources: int = 0
-
-    def urgent(self) -> bool:
-        """Does the way to the answer still wait for this?"""
-        return not self.first.done() and (self.within is None or self.within.urgent())
-
-
-class End(NamedTuple):
-    """How a walk ended. `reason` is a verdict's kind, or `no-answer` (no server of the cut gave a
-    usable reply), `no-address` (it has no server to ask), `cname-limit`.
-    """
-
-    reason: str
-    verdict: Verdict | None
-    cut: Cut
-    aliases: tuple[Name, ...]
-    records: tuple[Any, ...]
 
 
 class Engine:
@@ -293,7 +212,7 @@ class Engine:
             cut.skipped += 1
             return None
         row = cut.rows[address] = Row(address, [ns], Asked(address, cut.urgent))
-        if not _askable(address, self.plan.loopback):
+        if not askable(address, self.plan.loopback):
             row.asked.error = "no-server-address"
             return None
         return row
@@ -416,16 +335,3 @@ class Engine:
                     came[further] = name
                     queue.append(further)
         return []
-
-
-def _askable(address: str, loopback: bool) -> bool:
-    """Can this be a name server's address? A zone can name any: nothing is sent to this host itself
-    (unless the hints lie there), to a multicast group, or to a reserved address.
-    """
-    if ":" in address:
-        packed = socket.inet_pton(socket.AF_INET6, address)
-        if packed[:15] == bytes(15):
-            return packed[15] == 1 and loopback
-        return packed[0] != 0xFF and packed[:12] != bytes(10) + b"\xff\xff"
-    first = int(address.partition(".")[0])
-    return 0 < first < 224 and (first != 127 or loopback)

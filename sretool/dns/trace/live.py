@@ -13,8 +13,9 @@ from sretool.dns import hints as roots
 from sretool.dns.network import LiveNetwork
 from sretool.dns.question import parse_name, parse_type, special_use
 from sretool.dns.trace.build import NOTHING_LEFT, build
-from sretool.dns.trace.engine import Engine, Plan
+from sretool.dns.trace.engine import Engine
 from sretool.dns.trace.model import Trace
+from sretool.dns.trace.state import Plan
 from sretool.errors import DeadlineReached, ExitCode, NoRoute, SretoolError, UsageError
 from sretool.report.escape import cut, escape
 

@@ -20,8 +20,9 @@ from sretool.dns.message import Question
 from sretool.dns.network import Asked, Purse
 from sretool.dns.trace.build import build
 from sretool.dns.trace.checks import CHECKS
-from sretool.dns.trace.engine import Engine, Plan
+from sretool.dns.trace.engine import Engine
 from sretool.dns.trace.model import Trace
+from sretool.dns.trace.state import Plan
 from sretool.dns.trace.view import trace as view
 from sretool.report.check import judge
 from sretool.report.table import Lines, Table
