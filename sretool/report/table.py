@@ -206,7 +206,8 @@ def table_lines(table: Table[Any], columns: int | None, glyphs: Callable[[str], 
         chunk = [padded(i, fitted.cells[i][start : start + ROWS_AT_ONCE]) for i in fitted.shown]
         for row in zip(*chunk):
             yield GAP.join(row).rstrip()
-    yield from notes(table, fitted)
+    for note in notes(table, fitted):
+        yield from _wrapped(note, columns, " ")
 
 
 def notes(table: Table[Any], fitted: Fitted) -> Iterator[str]:
@@ -217,9 +218,17 @@ def notes(table: Table[Any], fitted: Fitted) -> Iterator[str]:
         yield f"(no room for {', '.join(fitted.gone)}: widen the terminal or use --fields)"
 
 
+def _wrapped(text: str, columns: int | None, hanging: str) -> list[str]:
+    """`text` in lines of at most `columns` columns, the later ones indented by `hanging`."""
+    if columns is None or width(text) <= columns:
+        return [text]
+    import textwrap
+
+    return textwrap.wrap(text, columns, subsequent_indent=hanging, break_on_hyphens=False)
+
+
 def write(blocks: Sequence[Block], stream: TextIO, columns: int | None, unicode: bool) -> None:
     """Print blocks as plain text; `columns` None means a pipe, where nothing is cut."""
-    import textwrap
 
     def glyphs(text: str) -> str:
         return text if unicode else ascii_only(text)
@@ -235,11 +244,6 @@ def write(blocks: Sequence[Block], stream: TextIO, columns: int | None, unicode:
             continue
         for line in block.lines:
             text = glyphs(plain_text(line))
-            if columns is None or width(text) <= columns:
-                stream.write(text + "\n")
-                continue
             hanging = " " * (len(text) - len(text.lstrip()) + block.indent)
-            for part in textwrap.wrap(
-                text, columns, subsequent_indent=hanging, break_on_hyphens=False, drop_whitespace=True
-            ):
+            for part in _wrapped(text, columns, hanging):
                 stream.write(part + "\n")
