@@ -257,7 +257,7 @@ def emit_error(schema: str, run: Run | None, error: SretoolError, as_json: bool 
             pass
         _print_json(answer, indent=False)
     else:
-        say(f"sretool: {error}")
+        say(str(error) if error.what.startswith("sretool") else f"sretool: {error}")
     return int(error.exit_code)
 
 
