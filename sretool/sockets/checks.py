@@ -16,7 +16,7 @@ from sretool.sockets.model import Listener, Listening
     "every LISTEN socket (sock_diag)",
     window="the sample; totals since boot are shown and never judged",
     thresholds={
-        "warning_per_s": Threshold(0, "1/s", "PCP pmieconf network.tcplistenoverflows"),
+        "warning_per_s": Threshold(0, "1/s", "PCP pmieconf, listen overflows"),
         "critical_per_s": Threshold(5, "1/s", "netdata 1m_tcp_accept_queue_overflows"),
     },
     remedy="find out why the process does not accept in time (throttled, starved or stuck, too few workers); "
@@ -128,7 +128,7 @@ def _counted(model: Listening) -> list[Evidence]:
     reads="Tcp RetransSegs and OutSegs (/proc/net/snmp)",
     window="the sample",
     thresholds={
-        "ratio": Threshold(0.01, "ratio", "hotsos scenario tcp retransmissions"),
+        "ratio": Threshold(0.01, "ratio", "hotsos, TCP retransmissions"),
         "segments": Threshold(10, "segments", "judgement: fewer retransmissions than this prove nothing"),
     },
     remedy="look for loss on the way to the peers that retransmit: link errors, drops, a congested or "

@@ -122,7 +122,7 @@ def ask_kernel(source: Source, flow: Flow) -> Decision:
         return computed
     try:
         entry: Route | None = get.ask(source, flow, devices, tables, entry=True)
-    except SourceError:  # RTM_F_FIB_MATCH came with 4.13 (inet) and 4.15 (inet6)
+    except SourceError:  # a kernel without RTM_F_FIB_MATCH
         entry = None
     decision = _decision(flow, "kernel", route.type, entry, None)
     decision.gateway, decision.dev, decision.prefsrc = route.gateway, route.dev, route.prefsrc
