@@ -26,14 +26,16 @@ for pid in children:
 
 _SOCKETS = """
 import os, resource, signal, socket, subprocess, sys
-pairs, processes = int(sys.argv[1]), 10
-resource.setrlimit(resource.RLIMIT_NOFILE, (300_000, 300_000))
+pairs = int(sys.argv[1])
+most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+processes = max(10, -(-2 * pairs // (most - 50)))
 subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 children, done = [], os.pipe()
 for number in range(processes):
     pid = os.fork()
     if pid == 0:
-        listener = socket.create_server((f"127.0.1.{number + 1}", 7000), backlog=128)
+        listener = socket.create_server((f"127.0.{number // 250 + 1}.{number % 250 + 1}", 7000), backlog=128)
         kept = []
         for _ in range(pairs // processes):
             kept.append(socket.create_connection(listener.getsockname()))
@@ -52,7 +54,7 @@ for pid in children:
 
 _ROUTES = """
 import subprocess, sys
-batch = ["link add d0 type dummy", "link set d0 up", "addr add 10.255.0.1/16 dev d0"]
+batch = ["link add d0 type veth peer name d1", "link set d0 up", "link set d1 up", "addr add 10.255.0.1/16 dev d0"]
 for number in range(int(sys.argv[1])):
     third, fourth = divmod(number, 256)
     second, third = divmod(third, 256)
@@ -92,7 +94,7 @@ def processes(count: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def sockets(count: int) -> Iterator[tuple[str, ...]]:
-    """A network namespace with so many TCP sockets of ten processes; the prefix that enters it."""
+    """A network namespace with so many TCP sockets of ten processes or more; the prefix that enters it."""
     with _helper(_SOCKETS, count // 2, "unshare", "-n") as pid:
         yield ("nsenter", "-t", str(pid), "-n")
 
