@@ -54,7 +54,8 @@ for pid in children:
 
 _ROUTES = """
 import subprocess, sys
-batch = ["link add d0 type veth peer name d1", "link set d0 up", "link set d1 up", "addr add 10.255.0.1/16 dev d0"]
+batch = ["link add d0 type veth peer name d1", "link set d0 up", "link set d1 up"]
+batch += ["addr add 10.255.0.1/16 dev d0"]
 for number in range(int(sys.argv[1])):
     third, fourth = divmod(number, 256)
     second, third = divmod(third, 256)
