@@ -53,7 +53,7 @@ _sretool() {
     "procs list:--user") mapfile -t COMPREPLY < <(compgen -u -- "$cur"); return ;;
     "procs list:--unit") return ;;
     "procs list:--name") return ;;
-    "procs list:--container") return ;;
+    "procs list:--container") _sretool_words "cpu.saturation cpu.load cpu.steal memory.available memory.pressure memory.swapping memory.oom-kill fs.space fs.inodes fs.read-only fs.hung disk.latency disk.saturation io.pressure files.exhausted time.unsynchronised units.failed process.disk-sleep process.zombies process.fd-limit tcp.accept-queue-overflow tcp.retransmit-rate cgroup.cpu-throttled join.accept-queue-starved"; return ;;
     "procs list:--fields") _sretool_list "pid ppid user uid state cpu_ratio rss_bytes threads age_s unit container pod comm command nice cpu_time_s virtual_bytes major_faults kernel cgroup engine state_before wchan stuck fds fd_limit"; return ;;
     "procs list:--sort") _sretool_words "pid ppid user uid state cpu_ratio rss_bytes threads age_s unit container pod comm command nice cpu_time_s virtual_bytes major_faults kernel cgroup engine state_before wchan stuck fds fd_limit"; return ;;
     *:"--limit") return ;;
@@ -129,7 +129,7 @@ _sretool() {
     "net trace") [[ -n $about ]] || { mapfile -t COMPREPLY < <(compgen -A hostname -- "$cur"); } ;;
     "snapshot save") [[ -n $about ]] || { _sretool_files; } ;;
     "snapshot show") [[ -n $about ]] || { _sretool_files; } ;;
-    "checks explain") [[ -n $about ]] || { _sretool_words "cpu.saturation cpu.load cpu.steal memory.available memory.pressure memory.swapping memory.oom-kill fs.space fs.inodes fs.read-only fs.hung disk.latency disk.saturation io.pressure files.exhausted time.unsynchronised units.failed process.disk-sleep process.zombies process.fd-limit tcp.accept-queue-overflow tcp.retransmit-rate cgroup.cpu-throttled join.accept-queue-starved"; } ;;
+    "checks explain") [[ -n $about ]] || { _sretool_words "cpu.saturation cpu.load cpu.steal memory.available memory.pressure memory.swapping memory.oom-kill fs.space fs.inodes fs.read-only fs.hung disk.latency disk.saturation io.pressure files.exhausted time.unsynchronised units.failed process.disk-sleep process.zombies process.fd-limit tcp.accept-queue-overflow tcp.retransmit-rate cgroup.cpu-throttled join.accept-queue-starved trace.target-unreachable trace.prohibited trace.target-silent trace.loop trace.ttl-exhausted trace.target-loss dns.intercepted dns.no-answer dns.cname-loop dns.cname-too-long dns.nxdomain dns.nodata dns.lame-server dns.server-timeout dns.family-unreachable dns.tcp-failed dns.glue-missing dns.ns-unresolvable dns.ns-cycle dns.ns-mismatch dns.servers-disagree dns.edns-refused"; } ;;
     esac
 }
 complete -F _sretool sretool

@@ -7,7 +7,12 @@ from sretool.triage.domains import groups
 
 
 def catalogue() -> list[Check]:
-    """Every check of every domain, in the order triage runs them."""
+    """Every check of every domain: first those of triage, in the order it runs them, then those of
+    the commands that send packets.
+    """
+    from sretool.dns.trace.checks import CHECKS as DNS_TRACE
+    from sretool.net.trace.checks import CHECKS as NET_TRACE
+
     return [
         Check(
             id=rule.id,
@@ -20,6 +25,6 @@ def catalogue() -> list[Check]:
             remedy=rule.remedy,
             refs=list(rule.refs),
         )
-        for name, rules in groups()
+        for name, rules in (*groups(), ("net trace", NET_TRACE), ("dns trace", DNS_TRACE))
         for rule in rules
     ]

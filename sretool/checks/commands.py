@@ -21,12 +21,12 @@ from sretool.triage.choose import unknown_check
     default_fields=("id", "title", "reads", "window"),
     how=(How("sretool checks list --json", "the same, with thresholds and their sources"),),
     examples=(
-        ("sretool checks list", "what triage looks at"),
+        ("sretool checks list", "what sretool can find, and by what"),
         ("sretool checks list --fields id,thresholds", "what --set can change"),
     ),
 )
 def list_(run: Run) -> Answer[Checks]:
-    """List the checks that triage runs."""
+    """List the checks: what is found, and by what."""
     checks = catalogue()
     return Answer(data=Checks(checks, len(checks)))
 

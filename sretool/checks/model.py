@@ -20,7 +20,10 @@ class Check(Struct):
     """One check."""
 
     id: Annotated[str, Meta(description="permanent name, as in a finding's id")]
-    domain: Annotated[str, Meta(description="whose readings it judges")]
+    domain: Annotated[
+        str,
+        Meta(description="domain of triage, or the probe, whose readings it judges"),
+    ]
     title: Annotated[str, Meta(description="what it finds, in a few words")]
     reads: Annotated[str, Meta(description="files, fields and messages it goes by")]
     window: Annotated[str, Meta(description="the time it speaks of")]
@@ -33,5 +36,8 @@ class Check(Struct):
 class Checks(Struct):
     """The checks there are."""
 
-    checks: Annotated[list[Check], Meta(description="one row a check, in the order triage runs them")]
+    checks: Annotated[
+        list[Check],
+        Meta(description="one row a check: triage's, in its order, then those of the probes"),
+    ]
     total: Annotated[int, Meta(description="rows before --limit")]

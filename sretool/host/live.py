@@ -161,7 +161,7 @@ class Live:
                 found[entry] = error.errno or errno.EIO
                 continue
             try:
-                targets = {}
+                targets, denied = {}, 0
                 for name in os.listdir(fd):
                     try:
                         # relative to the directory: 100,000 times /proc/PID/fd is not looked up
@@ -170,8 +170,8 @@ class Live:
                         # a security module may let us list what it does not let us follow;
                         # anything else was closed in between
                         if error.errno in (errno.EACCES, errno.EPERM):
-                            raise
-                found[entry] = targets
+                            denied = error.errno
+                found[entry] = targets or denied or {}
             except OSError as error:
                 found[entry] = error.errno or errno.EIO
             finally:

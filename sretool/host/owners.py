@@ -176,9 +176,5 @@ def unseen(source: Source, owners: Owners, pids: Sequence[int] | None = None) ->
     root = json.loads(source.fact("identity"))["uid"] == 0
     if not owners.blocked and root:
         return None
-    hint = (
-        "even root is denied: a security module guards it"
-        if root
-        else "run with sudo to see other users' processes"
-    )
+    hint = "a process is closed even to root" if root else "run with sudo to see other users' processes"
     return Denied("/proc/PID/fd", message, hint, errno=errno.EACCES)

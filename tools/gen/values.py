@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from sretool.checks.catalogue import catalogue
+from sretool.triage.domains import groups
 from tools.gen import walk
 
 Kind = Literal["none", "words", "list", "file", "interface", "host", "user", "command"]
@@ -35,12 +36,13 @@ def of(command: walk.Command | None, param: walk.Param) -> Value:
             return Value("none")
         names = tuple(field.name for field in walk.row_fields(command.spec) if "." not in field.name)
         return Value("list" if param.name == "fields" else "words", names)
-    if param.metavar == "ID" and command is not None and command.words[0] in ("triage", "checks"):
-        return Value("words", tuple(check.id for check in catalogue()))
+    if param.metavar == "ID" and command is not None:
+        if command.words[0] == "checks":
+            return Value("words", tuple(check.id for check in catalogue()))
+        return Value("words", tuple(rule.id for _, rules in groups() for rule in rules))
     if param.name == "set_":
-        return Value(
-            "words", tuple(f"{check.id}.{t.name}=" for check in catalogue() for t in check.thresholds)
-        )
+        rules = [rule for _, rules in groups() for rule in rules]
+        return Value("words", tuple(f"{rule.id}.{name}=" for rule in rules for name in rule.thresholds))
     return Value(_BY_METAVAR.get(param.metavar, "none"))
 
 
