@@ -17,7 +17,7 @@ def refused(outcome: Outcome) -> str:
     """The one line of a usage error."""
     assert outcome.code == 64, outcome.err
     assert outcome.out == ""
-    assert outcome.err.startswith("sretool: ")
+    assert outcome.err.startswith(("sretool: ", "sretool "))  # the tool, or the command it is about
     assert outcome.err.count("\n") == 1
     return outcome.err
 
