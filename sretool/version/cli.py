@@ -12,7 +12,7 @@ from sretool.command import How, Look, Run, command
 from sretool.report.answer import Answer
 from sretool.report.table import Block, Lines
 
-LIBRARIES = ("typer", "rich", "msgspec", "dnspython", "pyroute2")
+LIBRARIES = ("typer", "rich", "msgspec", "dnspython")
 
 
 class Version(Struct):
