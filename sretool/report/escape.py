@@ -26,27 +26,30 @@ _ASCII_GLYPHS = str.maketrans(
 )
 
 
-def _unsafe(char: str) -> bool:
-    # Cc and Cf control the terminal or the text direction; Cs is an undecodable byte; Zl and Zp
-    # break lines; Co and Cn have no agreed width.
-    return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+class _Shown(dict[int, "str | int"]):
+    """What a character is shown as; each is looked up once, and str.translate does the rest."""
+
+    def __missing__(self, code: int) -> str | int:
+        shown: str | int = code
+        # Cc and Cf control the terminal or the text direction; Cs is an undecodable byte; Zl and Zp
+        # break lines; Co and Cn have no agreed width.
+        if unicodedata.category(chr(code)) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"):
+            if 0xDC80 <= code <= 0xDCFF:  # surrogateescape: a raw byte
+                shown = f"\\x{code - 0xDC00:02x}"
+            else:
+                shown = f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+        self[code] = shown
+        return shown
+
+
+_shown = _Shown()
 
 
 def escape(text: str) -> str:
     r"""`text` with every control, format and undecodable character written as \xNN or \uNNNN."""
     if text.isascii() and text.isprintable():
         return text
-    out = []
-    for char in text:
-        if not _unsafe(char):
-            out.append(char)
-            continue
-        code = ord(char)
-        if 0xDC80 <= code <= 0xDCFF:  # surrogateescape: a raw byte
-            out.append(f"\\x{code - 0xDC00:02x}")
-        else:
-            out.append(f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
-    return "".join(out)
+    return text.translate(_shown)
 
 
 def text(raw: bytes) -> str:
