@@ -22,9 +22,10 @@ import json
 import tarfile
 import zlib
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from sretool.errors import SourceError, UsageError, from_errno
+from sretool.host.shape import SECTIONS, sound
 from sretool.host.source import (
     READ_LIMIT_BYTES,
     Bulk,
@@ -40,9 +41,7 @@ from sretool.host.source import (
 FORMAT = "sretool.recording/1"
 MEMBERS_LIMIT = 2_000_000
 TOTAL_LIMIT_BYTES = 2 * 1024 * 1024 * 1024
-_SECTIONS = ("dirs", "walks", "links", "link_dirs", "stats", "statvfs", "netlink", "runs", "facts", "errors")
-
-T = TypeVar("T")
+LATEST_S = 253_402_300_799.0  # the end of the year 9999: the last second that has a date
 
 
 class Moment:
@@ -51,7 +50,7 @@ class Moment:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.files: dict[str, bytes] = {}
-        self.index: dict[str, Any] = {section: {} for section in _SECTIONS}
+        self.index: dict[str, Any] = {section: {} for section in SECTIONS}
         self.blobs: dict[str, bytes] = {}
 
 
@@ -90,23 +89,23 @@ class Recording:
         return found
 
     def listdir(self, path: str) -> list[str]:
-        return _strings(self._index("dirs", path), path)
+        return list(self._index("dirs", path))
 
     def walk(self, path: str) -> list[str]:
-        return _strings(self._index("walks", path), path)
+        return list(self._index("walks", path))
 
     def readlink(self, path: str) -> str:
         return str(self._index("links", path))
 
     def stat(self, path: str) -> Stat:
-        return _tuple(Stat, self._index("stats", path), path)
+        return Stat(*self._index("stats", path))
 
     def statvfs(self, paths: Sequence[str], timeout_s: float = 2.0) -> dict[str, StatVfs | int]:
         known = self._moment.index["statvfs"]
         found: dict[str, StatVfs | int] = {}
         for path in paths:
             item = known.get(path, errno.ENODATA)
-            found[path] = item if isinstance(item, int) else _tuple(StatVfs, item, path)
+            found[path] = item if isinstance(item, int) else StatVfs(*item)
         return found
 
     def bulk(
@@ -130,44 +129,30 @@ class Recording:
     def netlink(self, request: Dump, netns: str | None = None) -> Frames:
         key = netlink_key(request, netns)
         entry = self._index("netlink", key)
-        try:
-            blob, frames, at = self._moment.blobs[entry["blob"]], [], 0
-            for size in entry["sizes"]:
-                frames.append(blob[at : at + size])
-                at += size
-            return Frames(frames, bool(entry["consistent"]))
-        except (KeyError, TypeError) as error:
-            raise from_errno(errno.EIO, key) from error
+        blob = self._blob(entry["blob"], key)
+        frames, at = [], 0
+        for size in entry["sizes"]:
+            frames.append(blob[at : at + size])
+            at += size
+        return Frames(frames, entry["consistent"])
 
     def run(self, argv: Sequence[str], timeout_s: float = 5.0) -> Completed:
         key = json.dumps(list(argv))
         entry = self._index("runs", key)
-        try:
-            blobs = self._moment.blobs
-            return Completed(
-                int(entry["exit_code"]), blobs[f"{entry['blob']}.out"], blobs[f"{entry['blob']}.err"]
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise from_errno(errno.EIO, argv[0]) from error
+        stdout, stderr = (self._blob(f"{entry['blob']}.{end}", argv[0]) for end in ("out", "err"))
+        return Completed(entry["exit_code"], stdout, stderr)
+
+    def _blob(self, name: str, what: str) -> bytes:
+        found = self._moment.blobs.get(name)
+        if found is None:
+            raise from_errno(errno.EIO, what)
+        return found
 
     def fact(self, name: str, *args: str) -> bytes:
         key = " ".join((name, *args))
         if key not in self._moment.index["facts"]:
             raise self._failure("facts", key)
         return json.dumps(self._moment.index["facts"][key]).encode()
-
-
-def _strings(found: Any, what: str) -> list[str]:
-    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
-        raise from_errno(errno.EIO, what)
-    return found
-
-
-def _tuple(kind: type[T], found: Any, what: str) -> T:
-    try:
-        return kind(*found)
-    except TypeError as error:
-        raise from_errno(errno.EIO, what) from error
 
 
 def open_recording(path: str) -> Recording:
@@ -203,12 +188,12 @@ def load(path: str) -> tuple[dict[str, Any], list[Moment]]:
         raise _foreign(path, f"it is cut short, damaged or no tar archive: {error}") from None
     try:
         return _laid_out(path, members)
-    except (KeyError, ValueError, TypeError, IndexError, RecursionError) as error:
+    except (KeyError, ValueError, TypeError, IndexError, OverflowError, RecursionError) as error:
         raise _foreign(path, f"it is not laid out as one ({type(error).__name__})") from None
 
 
 def _laid_out(path: str, members: dict[str, bytes]) -> tuple[dict[str, Any], list[Moment]]:
-    manifest = json.loads(members.pop("manifest.json"))
+    manifest = _json(members.pop("manifest.json"))
     if manifest["format"] != FORMAT:
         theirs = str(manifest["format"])[:80]
         raise UsageError(
@@ -219,9 +204,11 @@ def _laid_out(path: str, members: dict[str, bytes]) -> tuple[dict[str, Any], lis
     moments = []
     for number, clock in enumerate(manifest["moments"]):
         moment = Moment(Clock(*map(float, clock)))
-        index = json.loads(members.pop(f"T{number}/index.json"))
-        moment.index = {section: index.get(section, {}) for section in _SECTIONS}
-        if not _sound(moment.index):
+        if not all(0 <= seconds <= LATEST_S for seconds in moment.clock):
+            raise _foreign(path, "its clock shows a time that cannot be")
+        index = _json(members.pop(f"T{number}/index.json"))
+        moment.index = {section: index.get(section, {}) for section in SECTIONS}
+        if not sound(moment.index):
             raise _foreign(path, "its index holds values of the wrong kind")
         moments.append(moment)
     for name, data in members.items():
@@ -234,17 +221,19 @@ def _laid_out(path: str, members: dict[str, bytes]) -> tuple[dict[str, Any], lis
     return manifest, moments
 
 
-def _sound(index: dict[str, Any]) -> bool:
-    """Whether the tables are tables, and those that bulk verbs hand out unchecked hold what they
-    promise.
+def _json(raw: bytes) -> dict[str, Any]:
+    """The object in `raw`.
+
+    Raises:
+        ValueError: it is none, or holds text that no byte string on any host can have given.
     """
-    if not all(isinstance(table, dict) for table in index.values()):
-        return False
-    return all(isinstance(number, int) for number in index["errors"].values()) and all(
-        isinstance(targets, int)
-        or (isinstance(targets, dict) and all(isinstance(target, str) for target in targets.values()))
-        for targets in index["link_dirs"].values()
-    )
+    found = json.loads(raw)
+    if not isinstance(found, dict):
+        raise ValueError("no object")
+    if b"\\ud" in raw.lower():
+        # a byte that is no UTF-8 stands as a surrogate of its own (PEP 383); any other is an error
+        json.dumps(found, ensure_ascii=False).encode("utf-8", "surrogateescape")
+    return found
 
 
 def _members(path: str) -> dict[str, bytes]:
