@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
@@ -14,6 +13,8 @@ from sretool.cgroups.mounts import Mount, mounts
 from sretool.cgroups.row import Reader
 from sretool.errors import Missing, SretoolError, from_errno
 from sretool.host.attribution import attribute
+from sretool.host.decimal import integer
+from sretool.host.identity import identity
 from sretool.host.source import Clock, Source, attempt
 
 # psi=0 on the kernel command line gives EOPNOTSUPP, as does cgroup.procs of a threaded group
@@ -74,10 +75,10 @@ def sample(source: Source, ask: Ask) -> Sample:
     read is noted in `errors`.
 
     Raises:
-        SourceError: no cgroup hierarchy is mounted, or it cannot be told.
+        SourceError, ParseError: no cgroup hierarchy is mounted, or it cannot be told.
     """
     now = Sample(source.clock(), ask)
-    now.cpus = int(json.loads(source.fact("identity"))["cpus"])
+    now.cpus = identity(source).cpus
     now.mounts = mounts(source.read("/proc/self/mountinfo"))
     if not now.mounts:
         raise Missing("cgroups", "no cgroup hierarchy is mounted here", errno=errno.ENOENT)
@@ -234,4 +235,7 @@ def _version(found: list[Mount]) -> Literal["v1", "v2", "hybrid"]:
 
 def _memory_total(meminfo: bytes) -> int | None:
     fields = meminfo.partition(b"MemTotal:")[2].split(None, 1)
-    return int(fields[0]) * 1024 if fields and fields[0].isdigit() else None
+    try:
+        return integer(fields[0]) * 1024 if fields else None
+    except ValueError:
+        return None

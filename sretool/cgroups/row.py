@@ -12,6 +12,7 @@ from typing import Literal
 
 from sretool.cgroups.model import Cgroup
 from sretool.errors import ParseError, SretoolError
+from sretool.host.decimal import integer
 from sretool.host.pressure import Pressure, parse, share
 
 Files = Mapping[str, bytes]
@@ -81,7 +82,7 @@ class Reader:
         if quota in (b"max", b"-1"):
             return "max"
         try:
-            return round(int(quota) / int(period), 4)
+            return round(integer(quota) / integer(period), 4)
         except (ValueError, ZeroDivisionError):
             self._bad("cpu quota", quota)
             return None
@@ -127,7 +128,7 @@ class Reader:
 
     def _number(self, raw: bytes, file: str) -> int | None:
         try:
-            return int(raw)
+            return integer(raw)
         except ValueError:
             self._bad(file, raw)
             return None

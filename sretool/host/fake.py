@@ -12,7 +12,8 @@ from sretool.host.source import Bulk, Clock, Completed, Dump, Frames, Source, St
 
 class Fake:
     """Files by path (bytes, str, or an errno), links by path, netlink frames by request key, facts
-    and commands by name. What is not there is ENOENT. Directories follow from the paths.
+    and commands by name. What is not there is ENOENT. Directories follow from the paths. Of the fact
+    `identity` only what differs need be given.
 
     `Fake(files, earlier=Fake(files_before))` is a host of two moments.
     """
@@ -38,8 +39,10 @@ class Fake:
         }
         self._links = dict(links or {})
         self._netlink = dict(netlink or {})
-        self._facts = {
-            "identity": {
+        self._facts = dict(facts or {})
+        who = self._facts.get("identity")
+        if who is None or isinstance(who, dict):
+            self._facts["identity"] = {
                 "uid": 0,
                 "capabilities": (1 << 41) - 1,
                 "kernel": "6.12.0",
@@ -48,9 +51,8 @@ class Fake:
                 "clock_ticks_per_s": 100,
                 "page_bytes": 4096,
                 "cpus": 2,
-            },
-            **(facts or {}),
-        }
+                **(who or {}),
+            }
         self._runs = dict(runs or {})
         self._statvfs = dict(statvfs or {})
         self._stats = dict(stats or {})

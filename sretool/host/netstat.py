@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sretool.errors import Missing, ParseError, SourceError, SretoolError
+from sretool.host.decimal import integer
 from sretool.host.source import Source
 
 FILES = ("/proc/net/netstat", "/proc/net/snmp")
@@ -36,7 +37,7 @@ def parse(raw: bytes, path: str = FILES[0]) -> Counters:
             raise ParseError(f"{path} line {number + 1}", "names and values do not pair")
         try:
             # a few are gauges and may be negative: Tcp MaxConn is -1
-            found.update({f"{group}.{key}": int(text) for key, text in zip(keys, numbers)})
+            found.update({f"{group}.{key}": integer(text) for key, text in zip(keys, numbers)})
         except ValueError:
             raise ParseError(f"{path} line {number + 2}", "a value is not a number") from None
     return found

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import errno
 import fnmatch
-import json
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from sretool.errors import Denied, NotRecorded, ParseError, SourceError, SretoolError
 from sretool.host.attribution import Attribution, attribute, cgroup_path
+from sretool.host.identity import identity
 from sretool.host.source import Source
+from sretool.host.source import pids as listed
 
 PIDS_PER_CALL = 64
 _DENIED = (errno.EACCES, errno.EPERM)
@@ -94,7 +95,7 @@ def find(
 
 
 def _processes(source: Source) -> list[int]:
-    pids = sorted(int(name) for name in source.listdir("/proc") if name.isdigit())
+    pids = sorted(map(int, listed(source)))
     return [pid for pid in pids if pid != 1] + [pid for pid in pids if pid == 1]
 
 
@@ -165,6 +166,9 @@ def unseen(source: Source, owners: Owners, pids: Sequence[int] | None = None) ->
     """The one error for all sockets whose owner is hidden from us; None when we saw every process
     (what is left then belongs to the kernel, or closed in between), and when only `pids` were
     looked at and none of them blocked us.
+
+    Raises:
+        SourceError, ParseError: who reads the host is not known.
     """
     count = len(owners.missing)
     if not count or (pids is not None and not owners.blocked):
@@ -173,7 +177,7 @@ def unseen(source: Source, owners: Owners, pids: Sequence[int] | None = None) ->
     if owners.blocked == errno.ENODATA:
         return NotRecorded("/proc/PID/fd", f"{message}: not in this recording", errno=errno.ENODATA)
     # with hidepid the others are not even listed
-    root = json.loads(source.fact("identity"))["uid"] == 0
+    root = identity(source).uid == 0
     if not owners.blocked and root:
         return None
     hint = "a process is closed even to root" if root else "run with sudo to see other users' processes"

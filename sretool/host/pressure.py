@@ -13,6 +13,7 @@ import math
 from typing import NamedTuple
 
 from sretool.errors import ParseError
+from sretool.host.decimal import integer
 
 
 class Stall(NamedTuple):
@@ -49,7 +50,7 @@ def parse(raw: bytes, what: str) -> Pressure:
         try:
             # two decimals of a percent as the kernel prints them, no binary dust behind
             averages = [round(float(values[key]) / 100, 4) for key in (b"avg10", b"avg60", b"avg300")]
-            total = int(values[b"total"])
+            total = integer(values[b"total"])
         except (KeyError, ValueError):
             raise ParseError(what, f"not a pressure line: {line[:80]!r}") from None
         if total < 0 or not all(map(math.isfinite, averages)):

@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from sretool.errors import Missing, SourceError, SretoolError
 
 READ_LIMIT_BYTES = 64 * 1024 * 1024
+PID_DIGITS = 7  # of PID_MAX_LIMIT, 2^22 (include/linux/threads.h)
 
 
 class Clock(NamedTuple):
@@ -158,3 +159,16 @@ def attempt(errors: list[SretoolError], verb: Callable[..., T], *args: object) -
     except SourceError as error:
         errors.append(error)
         return None
+
+
+def pids(source: Source) -> list[str]:
+    """The processes in /proc, as it names them.
+
+    Raises:
+        SourceError: /proc cannot be listed.
+    """
+    return [
+        name
+        for name in source.listdir("/proc")
+        if len(name) <= PID_DIGITS and name.isascii() and name.isdigit()
+    ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, Union
 
@@ -11,8 +10,10 @@ from msgspec import UNSET, Struct, UnsetType
 
 from sretool.errors import Denied, SourceError, SretoolError, from_errno
 from sretool.host.attribution import attribute, cgroup_path
+from sretool.host.decimal import integer
+from sretool.host.identity import identity
 from sretool.host.secrets import mask
-from sretool.host.source import Clock, Source, attempt
+from sretool.host.source import Clock, Source, attempt, pids
 from sretool.host.users import names
 from sretool.procs.model import Process, Processes
 from sretool.procs.stat import Line, parse, state_letter, state_name
@@ -76,14 +77,13 @@ def sample(source: Source, ask: Ask) -> Sample:
     noted in `errors`.
 
     Raises:
-        SourceError: /proc cannot be listed, or the host's identity is not known.
+        SourceError, ParseError: /proc cannot be listed, or the host's identity is not known.
     """
     now = Sample(source.clock(), ask)
-    identity = json.loads(source.fact("identity"))
-    now.clock_ticks_per_s, now.page_bytes = identity["clock_ticks_per_s"], identity["page_bytes"]
-    pids = [name for name in source.listdir("/proc") if name.isdigit()]
+    reader = identity(source)
+    now.clock_ticks_per_s, now.page_bytes = reader.clock_ticks_per_s, reader.page_bytes
     files = ["stat", "cgroup"] if ask.cgroups else ["stat"]
-    for pid, items in source.bulk("/proc", pids, files).items():
+    for pid, items in source.bulk("/proc", pids(source), files).items():
         raw = items[0]
         if isinstance(raw, int):
             _note(now.errors, raw, f"/proc/{pid}/stat")
@@ -102,7 +102,7 @@ def sample(source: Source, ask: Ask) -> Sample:
         now.blocked = source.bulk("/proc", blocked, ["wchan", "status"])
     if ask.fds:
         _read_fds(source, now)
-    _note_hidden(source, now, identity["uid"])
+    _note_hidden(source, now, reader.uid)
     return now
 
 
@@ -311,4 +311,7 @@ def _fd_limit(raw: bytes | int | None) -> int | None:
     if raw is None or isinstance(raw, int):
         return None
     soft = raw.partition(b"\nMax open files")[2].split(None, 1)[:1]
-    return int(soft[0]) if soft and soft[0].isdigit() else None
+    try:
+        return integer(soft[0]) if soft else None
+    except ValueError:  # unlimited
+        return None

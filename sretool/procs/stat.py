@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from sretool.errors import ParseError
+from sretool.host.decimal import LONGEST
 
 # fs/proc/array.c task_state_array; X and x both are dead
 STATES = {
@@ -59,11 +60,13 @@ def parse(raw: bytes, pid: str) -> Line:
     """The comm may hold spaces, parentheses and newlines; what follows the last `)` may not.
 
     Raises:
-        ParseError: fewer than 24 fields, or one that is no number.
+        ParseError: fewer than 24 fields, or one that is no number of 64 bits.
     """
     start, end = raw.find(b"("), raw.rfind(b")")
     rest = raw[end + 2 :].split(None, 22)
     try:
+        if max(map(len, rest[:22])) > LONGEST:
+            raise ValueError
         return Line(
             raw[start + 1 : end],
             rest[0],

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
 from sretool.errors import SretoolError
+from sretool.host.identity import identity
 from sretool.host.source import Source
 from sretool.triage.look import Look
 from sretool.triage.model import HostSummary
@@ -14,14 +13,14 @@ from sretool.triage.read import Host
 def summary(source: Source, look: Look) -> HostSummary:
     """Of the host domain's readings; what was not read is unknown."""
     try:
-        identity = json.loads(source.fact("identity"))
-    except (SretoolError, ValueError):
-        identity = {}
+        who = identity(source)
+    except SretoolError:
+        who = None
     host: Host = look.models["host"]  # never an error: its reader keeps failures in its parts
     stat, load, memory, use = host.stat.value, host.load.value, host.memory.value, host.cpu
     return HostSummary(
-        hostname=_text(identity, "hostname"),
-        kernel=_text(identity, "kernel"),
+        hostname=None if who is None else who.hostname,
+        kernel=None if who is None else who.kernel,
         uptime_s=round(host.uptime_s, 1),
         cpus=None if stat is None else stat.cpus,
         cpu_busy_ratio=None if use is None else round(use.busy_ratio, 4),
@@ -34,8 +33,3 @@ def summary(source: Source, look: Look) -> HostSummary:
         swap_free_bytes=None if memory is None else memory.swap_free_bytes,
         sample_s=None if host.elapsed_s is None else round(host.elapsed_s, 3),
     )
-
-
-def _text(identity: object, name: str) -> str | None:
-    value = identity.get(name) if isinstance(identity, dict) else None
-    return value if isinstance(value, str) else None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-import json
 from typing import Annotated, Optional
 
 import typer
 
 from sretool.command import How, Run, command
 from sretool.errors import NoRoute, UsageError
+from sretool.host.identity import identity
 from sretool.net.routes import read
 from sretool.net.routes.model import Decision, Routes
 from sretool.report.answer import Answer
@@ -62,7 +62,7 @@ def routes(
     """List routes."""
     families = {4: ("inet",), 6: ("inet6",), None: ("inet", "inet6")}[run.options.family]
     now = run.one(functools.partial(read.sample, ask=read.Ask(families)))
-    name = now.tables[int(table)] if table is not None and table.isdigit() else table
+    name = now.tables[int(table)] if table is not None and table.isascii() and table.isdigit() else table
     data = read.build(now, read.Wanted(table=name, dev=dev))
     run.errors += now.errors
     return Answer(data=data)
@@ -94,8 +94,8 @@ def route(
     ] = None,
 ) -> Answer[Decision]:
     """Show which route a destination takes."""
+    uid = identity(run.source).uid
     try:
-        uid = json.loads(run.source.fact("identity"))["uid"]
         flow = read.flow_to(destination, from_address, mark, uid)
     except ValueError as error:
         raise UsageError("DEST", str(error), "give an address; `getent ahosts NAME` finds a name's") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import NamedTuple
 
 from sretool.errors import Missing, ParseError, SourceError, SretoolError, Unsupported
@@ -10,6 +9,7 @@ from sretool.host import interfaces, netlink, netstat, owners
 from sretool.host.netstat import Counters
 from sretool.host.owners import Owners
 from sretool.host.source import Clock, Source
+from sretool.host.users import names as user_names
 from sretool.sockets.read import diag
 
 
@@ -57,13 +57,7 @@ def sample(source: Source, ask: Ask) -> Sample:
     records = [record for table in tables for record in table.records]
     found = _owners(source, ask, records, errors) if ask.owners else None
     cgroups = _cgroups(source, records, found) if found is not None else {}
-    users: dict[int, str | None] = {}
-    if ask.users:
-        for uid in sorted({values[15] for values, _, _ in records}):
-            try:
-                users[uid] = json.loads(source.fact("user", str(uid)))
-            except SourceError:
-                users[uid] = None
+    users = user_names(source, {values[15] for values, _, _ in records}, errors) if ask.users else {}
     names: dict[int, str] = {}
     if any(values[10] for values, _, _ in records) or ask.every_process:
         try:
@@ -114,9 +108,12 @@ def _owners(
     except SourceError as error:
         errors.append(error)
         return None
-    unseen = owners.unseen(source, found, pids)
-    if unseen is not None:
-        errors.append(unseen)
+    try:
+        unseen = owners.unseen(source, found, pids)
+    except (SourceError, ParseError) as error:
+        errors.append(error)
+    else:
+        errors += [unseen] if unseen is not None else []
     return found
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+import msgspec
 
 from sretool.errors import ParseError
 
@@ -37,6 +38,17 @@ class KernelClock(NamedTuple):
     offset_us: int
 
 
+_Long = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+
+
+class _Timex(msgspec.Struct):
+    """The part of the fact that is used; longs, as in struct timex."""
+
+    status: _Long
+    offset: _Long
+    max_error_us: _Long
+
+
 class TimeServices(NamedTuple):
     """Which services that set the clock run here, and which are set up to run."""
 
@@ -48,14 +60,13 @@ def parse_adjtimex(raw: bytes) -> KernelClock:
     """The fact `adjtimex`.
 
     Raises:
-        ParseError: it is not the JSON object of numbers it should be.
+        ParseError: it is not the object of numbers it should be.
     """
     try:
-        found = json.loads(raw)
-        status, offset = int(found["status"]), int(found["offset"])
-        return KernelClock(not status & STA_UNSYNC, int(found["max_error_us"]) / 1e6, offset)
-    except (ValueError, TypeError, KeyError):
-        raise ParseError("fact adjtimex", "not as documented") from None
+        found = msgspec.json.decode(raw, type=_Timex)
+    except msgspec.MsgspecError as error:
+        raise ParseError("fact adjtimex", str(error)) from None
+    return KernelClock(not found.status & STA_UNSYNC, found.max_error_us / 1e6, found.offset)
 
 
 def time_services(running: list[str], enabled: list[str]) -> TimeServices:

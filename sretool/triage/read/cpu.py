@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple
 
 from sretool.errors import ParseError
+from sretool.host.decimal import integer
 
 
 class CpuTimes(NamedTuple):
@@ -62,11 +63,11 @@ def parse_stat(raw: bytes) -> Stat:
                 continue
             if words[0] == b"cpu":
                 # steal came last, with 2.6.11; nothing supported is older
-                times = CpuTimes(*(int(word) for word in words[1:9]))
+                times = CpuTimes(*(integer(word) for word in words[1:9]))
             elif words[0].startswith(b"cpu"):
                 cpus += 1
             elif words[0] in (b"procs_running", b"procs_blocked"):
-                counts[words[0]] = int(words[1])
+                counts[words[0]] = integer(words[1])
     except (ValueError, TypeError, IndexError):
         raise ParseError("/proc/stat", "a line is not as documented") from None
     if times is None or cpus == 0 or b"procs_running" not in counts:

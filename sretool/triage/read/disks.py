@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from sretool.errors import ParseError
+from sretool.host.decimal import integer
 from sretool.report.escape import text
 
 
@@ -48,7 +49,7 @@ def parse_diskstats(raw: bytes) -> dict[str, DiskCounters]:
         if not words:
             continue
         try:
-            value = [int(word) for word in words[3:14]]
+            value = [integer(word) for word in words[3:14]]
             found[text(words[2])] = DiskCounters(
                 value[0], value[3], value[4], value[7], value[8], value[9], value[10]
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from sretool.errors import ParseError
+from sretool.host.decimal import integer
 
 
 class OpenFiles(NamedTuple):
@@ -21,7 +22,7 @@ def parse_file_nr(raw: bytes) -> OpenFiles:
         ParseError: there are no three numbers, or the maximum is 0.
     """
     try:
-        allocated, free, limit = (int(word) for word in raw.split())
+        allocated, free, limit = (integer(word) for word in raw.split())
     except ValueError:
         raise ParseError("/proc/sys/fs/file-nr", "not three numbers") from None
     if limit <= 0:

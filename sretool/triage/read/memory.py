@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 from sretool.errors import ParseError
+from sretool.host.decimal import integer
 from sretool.report.escape import text
 
 
@@ -41,8 +42,10 @@ def _numbers(raw: bytes, what: str) -> dict[bytes, int]:
     found = {}
     for line in raw.splitlines():
         words = line.replace(b":", b" ").split()
-        if len(words) >= 2 and words[1].isdigit():
-            found[words[0]] = int(words[1])
+        try:
+            found[words[0]] = integer(words[1])
+        except (ValueError, IndexError):
+            continue
     if not found:
         raise ParseError(what, "no line of it is a name and a number")
     return found
@@ -80,7 +83,7 @@ def parse_vmstat(raw: bytes) -> PageCounters:
 # mm/oom_kill.c: dump_oom_victim() prints the first line, __oom_kill_process() the second.
 _CONSTRAINT = re.compile(rb"oom-kill:constraint=\w+.*?(?:,oom_memcg=(?P<limit>[^,]*))?,task_memcg=")
 _KILLED = re.compile(
-    rb"[Oo]ut of memory(?: \([^)]*\))?: Killed process (?P<pid>\d+) \((?P<name>.*)\) total-vm:"
+    rb"[Oo]ut of memory(?: \([^)]*\))?: Killed process (?P<pid>\d{1,7}) \((?P<name>.*)\) total-vm:"
 )
 
 
@@ -110,6 +113,7 @@ def _kernel_time(prefix: bytes) -> float | None:
     priority are 0; processes write to the same log, Documentation/ABI/testing/dev-kmsg).
     """
     fields = prefix.split(b",")
-    if len(fields) < 3 or not (fields[0].isdigit() and fields[2].isdigit()) or int(fields[0]) >> 3:
+    try:
+        return None if integer(fields[0]) >> 3 else integer(fields[2]) / 1e6
+    except (ValueError, IndexError):
         return None
-    return int(fields[2]) / 1e6

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import errno
 import ipaddress
-import json
 from typing import NamedTuple
 
 from sretool.errors import NoRoute, ParseError, SourceError, SretoolError
 from sretool.host import interfaces, netlink
+from sretool.host.identity import identity
 from sretool.host.source import Clock, Source
 from sretool.net.routes.model import Decision, Route, Routes
 from sretool.net.routes.read import decode, get, names, rules
@@ -62,7 +62,7 @@ def sample(source: Source, ask: Ask) -> Sample:
                 found[family] = rules.decode(raw, family, tables)
         except (SourceError, ParseError) as error:
             errors.append(error)
-    uid = int(json.loads(source.fact("identity"))["uid"]) if ask.rules else 0
+    uid = identity(source).uid if ask.rules else 0
     return Sample(clock, frames, found, devices, tables, uid, errors)
 
 
