@@ -91,6 +91,8 @@ def test_goto_jumps_forward_and_a_lost_target_does_nothing():
     assert chosen(rules, route("default", "blue", dev="b"), route("default", dev="m"))[1] == "m"
     rules = (jump, rule(20, "blue"), rule(301))
     assert chosen(rules, route("default", "blue", dev="b"), route("default", dev="m"))[1] == "b"
+    # twice the same rule is two rules, and the second is not the first again
+    assert chosen((jump, jump, rule(301)), route("default", dev="m"))[1] == "m"
 
 
 @pytest.mark.parametrize(

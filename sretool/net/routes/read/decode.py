@@ -288,6 +288,8 @@ def _more(rest: dict[int, bytes], src_len: int, texts: _Texts, what: str) -> _Mo
     src = None
     if RTA_SRC in rest:
         src = texts[rest[RTA_SRC]]
+        if src_len > len(rest[RTA_SRC]) * 8:
+            raise ParseError(what, f"a source prefix of {src_len} bits in {len(rest[RTA_SRC])} bytes")
         src = src if src_len == len(rest[RTA_SRC]) * 8 else f"{src}/{src_len}"
     encap = pref = None
     if RTA_ENCAP_TYPE in rest:

@@ -48,9 +48,7 @@ def decide(rules: Sequence[Rule], routes: Iterable[Route], flow: Flow) -> Match:
             continue
         if rule.action == fib_rules.FR_ACT_GOTO:
             # only ever forward; a target that is not there is a rule that does nothing
-            at = next((i for i in range(at, len(rules)) if rules[i].priority >= rule.goto), len(rules))
-            if at < len(rules) and rules[at].priority != rule.goto:
-                at = rules.index(rule) + 1
+            at = next((i for i in range(at, len(rules)) if rules[i].priority == rule.goto), at)
             continue
         if rule.action in fib_rules.ERRORS:
             return Match(fib_rules.ERRORS[rule.action], rule, None)
@@ -110,5 +108,5 @@ def _in(address: bytes, prefix: bytes, length: int) -> bool:
 def _within(address: bytes, prefix: str) -> bool:
     import ipaddress
 
-    network = ipaddress.ip_network(prefix)
+    network = ipaddress.ip_network(prefix, strict=False)
     return _in(address, network.network_address.packed, network.prefixlen)
