@@ -159,6 +159,10 @@ def _check_options(spec: Spec, options: Options) -> None:
                 )
 
 
+class _Over(BaseException):
+    """The deadline, on its way up: no reader that notes its errors and goes on may take it."""
+
+
 @contextlib.contextmanager
 def _within(seconds: float | None) -> Iterator[None]:
     """Raise DeadlineReached in the main thread once `seconds` are over (None: never)."""
@@ -168,11 +172,14 @@ def _within(seconds: float | None) -> Iterator[None]:
     import signal
 
     def over(signum: int, frame: object) -> None:
-        raise DeadlineReached("--deadline", f"{seconds:g} s were over before there was an answer")
+        raise _Over
 
     signal.signal(signal.SIGALRM, over)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
+    except _Over:
+        message = f"{seconds:g} s were over before there was an answer"
+        raise DeadlineReached("--deadline", message) from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
