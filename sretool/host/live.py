@@ -220,14 +220,19 @@ def _read(path: str) -> bytes:
 
 def _rest(fd: int, data: bytes) -> bytes:
     parts, size = [data], len(data)
-    try:
-        while chunk := os.read(fd, _CHUNK):
-            parts.append(chunk)
-            size += len(chunk)
-            if size > READ_LIMIT_BYTES:
-                raise OSError(errno.EFBIG, "file too large")
-    except BlockingIOError:  # /dev/kmsg has no end of file, only nothing more for now
-        pass
+    while True:
+        try:
+            chunk = os.read(fd, _CHUNK)
+        except BlockingIOError:  # /dev/kmsg has no end of file, only nothing more for now
+            break
+        except BrokenPipeError:  # its oldest records were overwritten meanwhile: the next read goes on
+            continue
+        if not chunk:
+            break
+        parts.append(chunk)
+        size += len(chunk)
+        if size > READ_LIMIT_BYTES:
+            raise OSError(errno.EFBIG, "file too large")
     return b"".join(parts)
 
 
@@ -275,10 +280,11 @@ def _child(work: Callable[[str], bytes], paths: Sequence[str], timeout_s: float)
                     return
                 number, size = struct.unpack("=iI", head)
                 body = _exactly(reader, selector, size, timeout_s)
-                if number or body is None:
-                    yield number or errno.ETIMEDOUT
-                else:
-                    yield body
+                if body is None:  # what comes after it cannot be told apart any more
+                    hung = True
+                    yield errno.ETIMEDOUT
+                    return
+                yield number or body
     finally:
         os.close(reader)
         if hung:
