@@ -9,8 +9,8 @@ import typer
 from sretool.checks.catalogue import catalogue
 from sretool.checks.model import Check, Checks
 from sretool.command import How, Run, command
+from sretool.command.thresholds import unknown_check
 from sretool.report.answer import Answer
-from sretool.triage.choose import unknown_check
 
 
 @command(

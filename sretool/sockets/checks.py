@@ -85,13 +85,13 @@ def _of_listener(model: Listening, row: Listener, rule: Rule[Listening]) -> Find
 
 
 def _of_nobody(model: Listening, rule: Rule[Listening]) -> Finding:
-    """The namespace counted drops, and no listener that still stands did."""
+    """The namespace counted drops, and no listener did that still stands and was asked about."""
     tcp = model.tcp
     count = max(tcp.listen_overflows or 0, tcp.listen_drops or 0)
     rate = count / tcp.window_s if tcp.window_s else 0.0
     return rule.finding(
         "critical" if rate > rule["critical_per_s"] else "warning",
-        f"{count} connection attempts were dropped at a listener that could not be told",
+        f"{count} connection attempts were dropped, by none of the listeners looked at",
         subject=Subject("host", "tcp"),
         evidence=_counted(model),
         next=["sretool sockets listen --tcp"],

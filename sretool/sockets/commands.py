@@ -9,6 +9,7 @@ from typing import Annotated, Optional
 import typer
 
 from sretool.command import How, Run, command
+from sretool.command.thresholds import with_thresholds
 from sretool.errors import UsageError
 from sretool.report.answer import Answer
 from sretool.report.check import judge
@@ -141,6 +142,7 @@ def listen(
     """List listeners, those in trouble first."""
     from sretool.sockets.checks import CHECKS
 
+    rules = with_thresholds(CHECKS, run.options.set_ or ())
     ask = read.LISTENERS._replace(families=_families(run), port=port, pid=pid, process=process)
     if tcp and not udp:
         ask = ask._replace(udp_states=0)
@@ -149,8 +151,9 @@ def listen(
     now, before = run.pair(functools.partial(read.sample, ask=ask))
     run.errors += now.errors
     data = read.build(now, before, read.Narrow(unit=unit))
-    findings = [finding for _, found in judge(CHECKS, data) for finding in found]
-    return Answer(data=data, findings=findings)
+    verdicts = list(judge(rules, data))
+    data.checks = [verdict for verdict, _ in verdicts]
+    return Answer(data=data, findings=[finding for _, found in verdicts for finding in found])
 
 
 _UDP_STATES = ("", *(diag.UDP_STATES.get(number, "") for number in range(1, diag.CLOSED + 1)))

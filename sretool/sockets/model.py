@@ -6,6 +6,8 @@ from typing import Annotated, Optional, Union
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from sretool.report.check import Verdict
+
 Protocol = Annotated[str, Meta(description="tcp or udp")]
 Family = Annotated[str, Meta(description="inet or inet6; a dual-stack socket is inet6")]
 Address = Annotated[str, Meta(description="as text; IPv4 on an inet6 socket as ::ffff:192.0.2.1")]
@@ -171,6 +173,7 @@ class Listening(Struct):
     listeners: Annotated[list[Listener], Meta(description="those in trouble first, then by port")]
     total: Annotated[int, Meta(description="listeners that passed the filters, before --limit")]
     tcp: Annotated[TcpCounters, Meta(description="counters of the whole namespace")]
+    checks: Annotated[list[Verdict], Meta(description="what was judged, and what could not be")] = []
 
 
 def _over(queue: int | None, limit: int | None) -> bool:

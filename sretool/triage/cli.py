@@ -7,9 +7,10 @@ from typing import Annotated, Optional
 import typer
 
 from sretool.command import How, Run, command
+from sretool.command.thresholds import with_thresholds
 from sretool.errors import ExitCode
 from sretool.report.answer import RANK, Answer
-from sretool.triage.choose import chosen, with_thresholds
+from sretool.triage.choose import chosen
 from sretool.triage.domains import domains, joins, rules
 from sretool.triage.look import Look, models_of, needed, sampler, state_of, verdicts_of
 from sretool.triage.model import Triage

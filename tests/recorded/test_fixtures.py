@@ -66,3 +66,17 @@ def test_units_of_a_systemd_host_are_known() -> None:
     assert group["throttled_ratio"] > 0.9
     [listener] = sretool("--from", STARVED, "sockets", "listen", "--json").json["data"]["listeners"]
     assert (listener["unit"], listener["pid"]) == ("app.service", app["pid"])
+
+
+def test_sockets_listen_judges_by_the_thresholds_it_was_given() -> None:
+    def answer(*more: str) -> tuple[str, dict[str, float]]:
+        document = sretool("--from", STARVED, "sockets", "listen", "--json", *more).json
+        found = next(row for row in document["findings"] if row["id"].startswith("tcp.accept-queue"))
+        [check] = [row for row in document["data"]["checks"] if row["id"] == found["id"]]
+        return found["severity"], check["overrides"]
+
+    assert answer() == ("critical", {})
+    given = "tcp.accept-queue-overflow.critical_per_s"
+    assert answer("--set", f"{given}=1000000") == ("warning", {"critical_per_s": 1_000_000})
+    refused = sretool("--from", STARVED, "sockets", "listen", "--set", "no.such=1")
+    assert (refused.code, "no check is named" in refused.err) == (64, True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from sretool.command.thresholds import with_thresholds
 from sretool.errors import UsageError
-from sretool.triage.choose import chosen, with_thresholds
+from sretool.triage.choose import chosen
 from sretool.triage.domains import rules
 
 EVERY = {rule.id: rule for rule in rules()}

@@ -29,10 +29,11 @@ from hosts import (
     vmstat,
 )
 
+from sretool.command.thresholds import with_thresholds
 from sretool.host.source import Completed
 from sretool.report.answer import Finding
 from sretool.report.check import Verdict
-from sretool.triage.choose import chosen, with_thresholds
+from sretool.triage.choose import chosen
 from sretool.triage.domains import domains, joins, rules
 from sretool.triage.look import Look, models_of, needed, sampler, state_of, verdicts_of
 
@@ -578,6 +579,33 @@ def test_a_missing_fstab_is_no_obstacle() -> None:
     made = healthy()
     made.both("/etc/fstab", errno.ENOENT)
     assert verdict(look_at(made), "fs.read-only").outcome == "clear"
+
+
+@pytest.mark.parametrize("why", [errno.EACCES, errno.ENODATA], ids=["denied", "not-recorded"])
+def test_what_fstab_wants_is_unknown_when_it_cannot_be_read(why: int) -> None:
+    made = healthy()
+    made.both("/etc/fstab", why)
+    assert verdict(look_at(made), "fs.read-only").outcome == "clear"  # nothing here is read-only
+    both_ro = MOUNTINFO.replace("/var/lib/data rw", "/var/lib/data ro").replace("vda2 rw", "vda2 ro")
+    made.both("/proc/self/mountinfo", both_ro)
+    seen = verdict(look_at(made), "fs.read-only")
+    assert (seen.outcome, "/var/lib/data" in seen.reason) == ("unknown", True)
+
+
+def test_a_mount_nobody_asked_about_is_not_known_to_answer() -> None:
+    made = healthy()
+    made.statvfs["/mnt/nfs"] = errno.ENODATA
+    seen = verdict(look_at(made), "fs.hung")
+    assert (seen.outcome, "/mnt/nfs (not in this recording)" in seen.reason) == ("unknown", True)
+    made.statvfs["/mnt/nfs"] = errno.EACCES  # a refusal is an answer
+    assert verdict(look_at(made), "fs.hung").outcome == "clear"
+
+
+def test_a_swap_counter_that_went_backwards_gives_no_rate() -> None:
+    made = healthy()
+    made.both("/proc/meminfo", meminfo(swap_kib=1_000_000))
+    made.before["/proc/vmstat"] = vmstat(out=400)
+    assert verdict(look_at(made), "memory.swapping").outcome == "unknown"
 
 
 def test_next_commands_can_be_typed() -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import errno
 from collections.abc import Iterator
 
+from sretool.errors import Missing, from_errno
 from sretool.report.answer import Evidence, Finding, Severity, Subject
 from sretool.report.check import NotApplicable, Rule, Threshold, Unknown, check
 from sretool.report.units import bytes_text
@@ -29,10 +30,15 @@ def _writable(found: Filesystems) -> list[Space]:
     ]
 
 
-def _unasked(found: Filesystems) -> None:
-    """Raise Unknown for the mounts that gave no figures; dead ones are `fs.hung`'s to report."""
-    if found.unread:
-        said = ", ".join(f"{mount.point} ({os.strerror(number)})" for mount, number in found.unread[:3])
+def _unasked(found: Filesystems, *numbers: int) -> None:
+    """Raise Unknown for the mounts that gave no figures (of `numbers`: for those reasons only); dead
+    ones are `fs.hung`'s to report.
+    """
+    unread = [(mount, number) for mount, number in found.unread if not numbers or number in numbers]
+    if unread:
+        said = ", ".join(
+            f"{mount.point} ({from_errno(number, mount.point).message})" for mount, number in unread[:3]
+        )
         raise Unknown(LATER + said)
 
 
@@ -145,6 +151,8 @@ def read_only(host: Host, rule: Rule[Host]) -> Iterator[Finding]:
     """
     mounts = host.mounts.need()
     wanted = {line.point: line for line in host.fstab.value or []}
+    fstab_unread = host.fstab.value is None and not isinstance(host.fstab.error, Missing)
+    unsure: list[str] = []
     seen: set[str] = set()
     for mount in visible(mounts):
         if mount.type in PSEUDO or mount.type in IMAGES or "ro" not in mount.super_options:
@@ -157,6 +165,7 @@ def read_only(host: Host, rule: Rule[Host]) -> Iterator[Finding]:
         elif line is not None and line.type in (mount.type, "auto") and "ro" not in line.options:
             said = f"{mount.point} is read-only; /etc/fstab wants it rw"
         else:
+            unsure += [mount.point] if fstab_unread else []
             continue
         if mount.device in seen:
             continue
@@ -185,6 +194,8 @@ def read_only(host: Host, rule: Rule[Host]) -> Iterator[Finding]:
             ],
             next=["journalctl -k -b -g 'remount|I/O error|EXT4-fs|XFS|BTRFS'"],
         )
+    if unsure:
+        raise Unknown(f"whether {', '.join(unsure[:3])} should be read-only: {host.fstab.why}")
 
 
 @check(
@@ -215,6 +226,7 @@ def hung(host: Host, rule: Rule[Host]) -> Iterator[Finding]:
             ],
             next=["sretool procs list --sort state", "journalctl -k -b -g 'not responding'"],
         )
+    _unasked(found, errno.ENODATA)
 
 
 CHECKS = (space, inodes, read_only, hung)

@@ -132,23 +132,32 @@ def swapping(host: Host, rule: Rule[Host]) -> Iterator[Finding]:
         raise Unknown("/proc/vmstat: a rate needs two readings of one boot")
     if pages.swapped_out is None or old.swapped_out is None:
         raise NotApplicable("this kernel counts no swap traffic")
-    out = max(0, pages.swapped_out - old.swapped_out) / host.elapsed_s
+    out = _per_s(pages.swapped_out, old.swapped_out, host.elapsed_s)
+    if out is None:
+        raise Unknown("/proc/vmstat: pswpout went backwards")
     if out <= rule["out"]:
         return
-    back = max(0, (pages.swapped_in or 0) - (old.swapped_in or 0)) / host.elapsed_s
+    back = _per_s(pages.swapped_in, old.swapped_in, host.elapsed_s)
     yield rule.finding(
         "warning",
-        f"{out:.0f} pages a second go to swap, {back:.0f} come back",
+        f"{out:.0f} pages a second go to swap" + ("" if back is None else f", {back:.0f} come back"),
         subject=HOST,
         evidence=[
             Evidence("swapped out", round(out, 1), "pages/s", rule["out"], "/proc/vmstat pswpout"),
-            Evidence("swapped in", round(back, 1), "pages/s", None, "/proc/vmstat pswpin"),
+            Evidence(
+                "swapped in", None if back is None else round(back, 1), "pages/s", None, "/proc/vmstat pswpin"
+            ),
             Evidence(
                 "free swap", host.memory.need().swap_free_bytes, "bytes", None, "/proc/meminfo SwapFree"
             ),
         ],
         next=["sretool procs list --sort rss_bytes", "sretool triage --only memory.pressure"],
     )
+
+
+def _per_s(now: int | None, before: int | None, elapsed_s: float) -> float | None:
+    """None when it was not read twice, or went backwards."""
+    return None if now is None or before is None or now < before else (now - before) / elapsed_s
 
 
 @check(
