@@ -142,6 +142,11 @@ def oom_kill_logged(made: Made) -> None:
     )
 
 
+def oom_kill_the_log_has_lost(made: Made) -> None:
+    made.both("/proc/vmstat", vmstat(oom=3))
+    made.now["/dev/kmsg"] = f"6,900,{int((made.uptime_s - 120) * 1e6)},-;chatter\n"
+
+
 def oom_kill_of_unknown_time(made: Made) -> None:
     made.both("/proc/vmstat", vmstat(oom=3))
     made.both("/dev/kmsg", errno.EPERM)
@@ -238,6 +243,7 @@ FAULTS = [
     Fault("memory.oom-kill", "warning", "host", "in this sample", set_now("/proc/vmstat", vmstat(oom=1))),
     Fault("memory.oom-kill", "warning", "host", "last app (pid 99)", oom_kill_logged),
     Fault("memory.oom-kill", "info", "host", "when is unknown", oom_kill_of_unknown_time),
+    Fault("memory.oom-kill", "info", "host", "the log holds the last 2m01s only", oom_kill_the_log_has_lost),
     Fault("fs.space", "critical", "/dev/shm", "0 of 64.0M", set_space("/dev/shm", total=2**26, available=0)),
     Fault("fs.space", "warning", "/", "4.0G of 100G", set_space("/", available=4 * GIB)),
     Fault("fs.space", "critical", "/", "1.0G of 100G", set_space("/", available=GIB)),

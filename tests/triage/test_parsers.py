@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -183,3 +184,9 @@ def test_oom_kills_name_victim_and_whose_limit() -> None:
     assert (first.pid, first.name, first.limit) == (4242, "a) b", "/kubepods/pod1")
     assert (second.pid, second.name, second.limit) == (77, "java", "")
     assert first.at_s == pytest.approx(90.0, abs=0.001)
+
+
+def test_where_the_log_begins() -> None:
+    assert memory.parse_log_start(b"6,0,5000000,-;Linux\n SUBSYSTEM=none\n6,1,6000000,-;x\n") == 0.0
+    assert memory.parse_log_start(b" SUBSYSTEM=none\n6,70,5000000,-;x\n") == 5.0
+    assert memory.parse_log_start(b"") == math.inf

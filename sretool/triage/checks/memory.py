@@ -176,7 +176,8 @@ def oom_kill(host: Host, rule: Rule[Host]) -> Iterator[Finding]:
 
     warning: a kill within the sample, or one in the kernel's log within `minutes` minutes.
     info: kills since boot whose time is not known, because the log could not be read (it needs root
-    where kernel.dmesg_restrict is 1). Kills that the log shows to be older are not reported.
+    where kernel.dmesg_restrict is 1), or no longer reaches back that far. Kills that the log shows to
+    be older are not reported.
     """
     pages = host.pages.need()
     if pages.oom_kills is None:
@@ -207,15 +208,26 @@ def oom_kill(host: Host, rule: Rule[Host]) -> Iterator[Finding]:
             evidence=evidence,
             next=look,
         )
-    elif pages.oom_kills and host.oom_kills.value is None:
+    elif pages.oom_kills and (unseen := _unseen(host, since)):
         yield rule.finding(
             "info",
-            f"{_killed(pages.oom_kills)} for want of memory since boot; when is unknown "
-            f"({host.oom_kills.why})",
+            f"{_killed(pages.oom_kills)} for want of memory since boot; when is unknown ({unseen})",
             subject=HOST,
             evidence=evidence,
             next=look,
         )
+
+
+def _unseen(host: Host, since: float) -> str:
+    """Why a kill after `since` may not be in the log we have; empty when it would be."""
+    start = host.log_start_s.value
+    if start is None:
+        return host.log_start_s.why
+    if start <= max(0.0, since):
+        return ""
+    if start > host.log_now_s:
+        return "/dev/kmsg: the log is empty"
+    return f"/dev/kmsg: the log holds the last {duration_text(host.log_now_s - start)} only"
 
 
 def _killed(count: int) -> str:

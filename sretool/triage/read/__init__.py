@@ -102,6 +102,7 @@ class Host:
     fstab: Part[list[filesystems.Expected]]
     spaces: Part[filesystems.Filesystems]
     oom_kills: Part[list[OomKill]]
+    log_start_s: Part[float]
     log_now_s: float
 
     @property
@@ -189,6 +190,7 @@ def build(now: Sample, before: Sample | None = None, state: Sample | None = None
         fstab=parsed(filesystems.parse_fstab, _raw(state, "/etc/fstab")),
         spaces=_spaces(state, mounts),
         oom_kills=parsed(memory.parse_oom_kills, _raw(state, "/dev/kmsg")),
+        log_start_s=parsed(memory.parse_log_start, _raw(state, "/dev/kmsg")),
         log_now_s=state.clock.mono,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import NamedTuple
 
@@ -106,6 +107,19 @@ def parse_oom_kills(raw: bytes) -> list[OomKill]:
             kills.append(OomKill(at_s, int(killed["pid"]), text(killed["name"]), text(limit)))
             limit = b""
     return kills
+
+
+def parse_log_start(raw: bytes) -> float:
+    """Since when the kernel's log holds everything, seconds on its clock: 0 when nothing of it was
+    overwritten yet (its first record is number 0), infinity when it is empty.
+    """
+    for line in raw.splitlines():
+        fields = line.partition(b";")[0].split(b",")
+        try:
+            return integer(fields[2]) / 1e6 if integer(fields[1]) else 0.0
+        except (ValueError, IndexError):  # a record's continuation
+            continue
+    return math.inf
 
 
 def _kernel_time(prefix: bytes) -> float | None:
