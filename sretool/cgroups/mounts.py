@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
-_OCTAL = re.compile(rb"\\([0-7]{3})")
+from sretool.host.mountinfo import unescape
 
 
 class Mount(NamedTuple):
@@ -43,6 +42,5 @@ def mounts(mountinfo: bytes) -> list[Mount]:
 
 
 def _path(raw: bytes) -> str:
-    """Mountinfo writes space, tab, newline and backslash in octal."""
-    plain = _OCTAL.sub(lambda found: bytes([int(found[1], 8) & 0xFF]), raw)
-    return plain.decode("utf-8", "surrogateescape")
+    """As os.fsdecode gives it, because it is read from again."""
+    return unescape(raw).decode("utf-8", "surrogateescape")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import errno
-import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from sretool.errors import ParseError
+from sretool.host.mountinfo import unescape
 from sretool.host.source import Source, StatVfs
 from sretool.report.escape import text
 
@@ -24,7 +24,6 @@ PSEUDO = frozenset(
 IMAGES = frozenset(
     {"cramfs", "erofs", "fuse.snapfuse", "fuse.squashfuse", "iso9660", "romfs", "squashfs", "udf"}
 )
-_OCTAL = re.compile(rb"\\([0-7]{3})")
 
 
 class Mount(NamedTuple):
@@ -67,11 +66,6 @@ class Filesystems(NamedTuple):
     spaces: list[Space]
     hung: list[Mount]
     unread: list[tuple[Mount, int]]
-
-
-def unescape(raw: bytes) -> bytes:
-    r"""Undo \ooo, which mountinfo and fstab write for space, tab, newline and backslash."""
-    return _OCTAL.sub(lambda match: bytes([int(match[1], 8) & 0xFF]), raw)
 
 
 def parse_mountinfo(raw: bytes) -> list[Mount]:
