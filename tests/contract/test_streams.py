@@ -7,13 +7,13 @@ import pty
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cli import Outcome, environment, sretool
 from everything import COMMANDS, line, takes
+from waiting import until_asleep
 
 EVERY = pytest.mark.parametrize("words", COMMANDS)
 SAMPLED = pytest.mark.parametrize("words", [words for words in COMMANDS if takes(words, "--sample")])
@@ -30,23 +30,10 @@ def start(*args: object, **popen: Any) -> subprocess.Popen[str]:
     )
 
 
-def wait_for_the_sample(process: subprocess.Popen[str]) -> None:
-    """Until it sleeps between its two readings: three looks in a row that used no CPU and slept."""
-    end, still, before = time.monotonic() + 30, 0, -1
-    while still < 3:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end, "it never slept"
-        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-        used = int(fields[11]) + int(fields[12])
-        still = still + 1 if fields[0] == "S" and used == before and used > 0 else 0
-        before = used
-        time.sleep(0.05)
-
-
 def interrupted(words: str, tmp: Path, number: int, *more: str) -> Outcome:
     given = [word for word in line(words, tmp) if word not in ("--sample", "0")]
     process = start(*given, "--sample", "60", *more)
-    wait_for_the_sample(process)
+    until_asleep(process)
     process.send_signal(number)
     out, err = process.communicate(timeout=30)
     return Outcome(process.returncode, out, err)

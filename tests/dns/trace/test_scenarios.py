@@ -404,11 +404,11 @@ def test_dead_servers_delay_neither_the_next_cut_nor_the_report(trace: Trace) ->
     slow = ("delay:0.05",)
     all_well = trace("www.zone.lab", faults=dict.fromkeys(HOSTS, slow), timeout=1.5)
     assert all_well.code == 0
-    assert 150 <= all_well.data["network_ms"] < 400  # 220 on a quiet machine
+    assert 150 <= all_well.data["network_ms"] < 1400  # 220 on a quiet machine
     half = {ROOT1: slow, ROOT2: ("drop",), LAB1: ("drop",), LAB2: slow, ZONE1: slow, ZONE2: ("drop",)}
     half_dead = trace("www.zone.lab", faults=half, timeout=1.5)
     assert (half_dead.code, half_dead.doc["status"]) == (1, "ok")
-    assert half_dead.data["answer"]["after_ms"] < 400  # 300
+    assert half_dead.data["answer"]["after_ms"] < 1400  # 300; less than one timeout
     assert half_dead.data["network_ms"] < 4000
     assert [finding["id"] for finding in half_dead.doc["findings"]] == ["dns.server-timeout"] * 3
 

@@ -15,6 +15,7 @@ import pytest
 from cli import NOBODY, Outcome, environment, sretool
 from lab_tun import TunLab
 from paths import Node, address, router, straight
+from waiting import until_asleep
 
 pytestmark = pytest.mark.lab
 
@@ -163,7 +164,7 @@ def test_interruption_gives_what_is_known(how: str) -> None:
             if sockets >= 90:
                 break
             time.sleep(0.01)
-        time.sleep(0.2)  # the farthest answer is 20 ms away
+        until_asleep(process)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=10)
     assert process.returncode == 130, err
