@@ -103,8 +103,8 @@ _sretool() {
         "net routes") _sretool_words "--table --dev --json --jsonl --from --fields --sort --limit -4 -6 --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "net route") _sretool_words "--from-addr --mark --json --from --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "net addrs") _sretool_words "--dev --json --jsonl --from --fields --sort --limit -4 -6 --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
-        "net trace") _sretool_words "-p --port --queries --first-ttl --max-ttl --json -4 -6 -i --interface --timeout --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
-        "dns trace") _sretool_words "--servers --hints --port --json -4 -6 -i --interface --timeout --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
+        "net trace") _sretool_words "-p --port --queries --first-ttl --max-ttl --json -4 -6 -i --interface --timeout --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
+        "dns trace") _sretool_words "--servers --hints --port --json -4 -6 -i --interface --timeout --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "snapshot save") _sretool_words "--force --json --sample --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "snapshot show") _sretool_words "--json --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "checks list") _sretool_words "--json --jsonl --fields --sort --limit --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;

@@ -7,29 +7,38 @@ import sys
 from types import TracebackType
 
 from sretool.command.options import Options
-from sretool.report.escape import ascii_only, cut, escape
+from sretool.report.escape import ascii_only, cut, escape, width
 from sretool.report.terminal import detect
 
 
 class Progress:
-    """`with Progress(options, "tracing web-1"):` Nothing is written to a pipe, nor with --quiet."""
+    """`with Progress(options, "tracing web-1") as progress:` Nothing is written to a pipe, nor with
+    --quiet.
+    """
 
     def __init__(self, options: Options, text: str) -> None:
-        terminal = detect(sys.stderr, os.environ)
-        self._columns = (terminal.columns or 80) - 1
-        self._shown = terminal.is_terminal and not options.quiet
-        line = escape(text) + " …"
-        self._line = cut(line, self._columns)
-        if not terminal.unicode:
-            self._line = ascii_only(self._line)
+        self._terminal = detect(sys.stderr, os.environ)
+        self._columns = (self._terminal.columns or 80) - 1
+        self._shown = self._terminal.is_terminal and not options.quiet
+        self._text = text
 
-    def __enter__(self) -> None:
-        self._write("\r" + self._line)
+    def __enter__(self) -> Progress:
+        self.say(self._text)
+        return self
+
+    def say(self, text: str) -> None:
+        """`text` in place of what stood there."""
+        line = escape(text) + " …"
+        if not self._terminal.unicode:
+            line = ascii_only(line)
+        line = cut(line, self._columns)
+        # spaces rather than an escape sequence: the same on TERM=dumb
+        line += " " * (self._columns - width(line))
+        self._write("\r" + (line if self._terminal.unicode else ascii_only(line)))  # cut's own sign
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # spaces rather than an escape sequence: the same on TERM=dumb
         self._write("\r" + " " * self._columns + "\r")
 
     def _write(self, text: str) -> None:

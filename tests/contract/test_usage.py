@@ -42,6 +42,36 @@ def test_bad_value(words: str, recording: Path, tmp_path: Path) -> None:
     assert "--deadline" in refused(sretool(*given, "--deadline", "soon"))
 
 
+@pytest.mark.parametrize("words", [words for words in COMMANDS if takes(words, "--set")])
+def test_a_threshold_of_no_check_is_refused_not_ignored(words: str, recording: Path, tmp_path: Path) -> None:
+    assert "no check is named" in refused(sretool(*line(words, tmp_path, recording), "--set", "no.such=1"))
+
+
+@EVERY
+def test_nan_is_no_number_of_seconds(words: str, recording: Path, tmp_path: Path) -> None:
+    given = line(words, tmp_path, recording)
+    for option in ("--deadline", "--timeout", "--sample"):
+        if takes(words, option):
+            assert option in refused(sretool(*given, option, "nan"))
+
+
+def test_mistyped_values_and_options_are_told_in_our_words() -> None:
+    assert "'x' is not a number (" in refused(sretool("procs", "list", "--sample", "x"))
+    assert "'x' is not a whole number (" in refused(sretool("procs", "list", "--limit", "x"))
+    message = refused(sretool("procs", "list", "--lmit", "3"))
+    assert message == "sretool procs list --lmit: no such option (did you mean '--limit'?)\n"
+
+
+def test_a_watch_without_a_period_gives_nothing() -> None:
+    assert "--sample" in refused(sretool("triage", "--watch", "--sample", "0"))
+
+
+def test_an_option_without_a_command_is_not_called_unknown() -> None:
+    assert refused(sretool("--limit", "3", "procs")).startswith("sretool procs: missing command")
+    assert "'lst'" not in (message := refused(sretool("-q", "procs", "lst")))
+    assert "did you mean 'list'?" in message
+
+
 @EVERY
 def test_too_many_arguments(words: str, recording: Path, tmp_path: Path) -> None:
     if any(param.argument and param.multiple for param in COMMANDS[words].params):

@@ -8,6 +8,7 @@ from typing import Annotated, Optional
 import typer
 
 from sretool.command import How, Run, command
+from sretool.command.thresholds import with_thresholds
 from sretool.dns.trace.checks import CHECKS
 from sretool.dns.trace.model import Trace
 from sretool.report.answer import Answer
@@ -24,7 +25,7 @@ class Servers(str, Enum):
 @command(
     "dns.trace",
     view="sretool.dns.trace.view:trace",
-    options=("family", "network"),
+    options=("family", "network", "thresholds"),
     judges=True,
     sends=True,
     how=(
@@ -58,6 +59,9 @@ def trace(
     """
     from sretool.dns.trace import live
 
+    rules = with_thresholds(CHECKS, run.options.set_ or ())
     data, code = live.trace(run, name, rdtype, servers is Servers.all, hints, port)
-    findings = [finding for _verdict, found in judge(CHECKS, data) for finding in found]
+    verdicts = list(judge(rules, data))
+    data.checks = [verdict for verdict, _ in verdicts]
+    findings = [finding for _, found in verdicts for finding in found]
     return Answer(data=data, findings=findings, exit_code=code)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 from sretool.command import Run
+from sretool.command.progress import Progress
 from sretool.dns import hints as roots
 from sretool.dns.network import LiveNetwork
 from sretool.dns.question import parse_name, parse_type, special_use
@@ -17,7 +15,6 @@ from sretool.dns.trace.engine import Engine
 from sretool.dns.trace.model import Trace
 from sretool.dns.trace.state import Plan
 from sretool.errors import DeadlineReached, ExitCode, NoRoute, SretoolError, UsageError
-from sretool.report.escape import cut, escape
 
 DEADLINE_S = 4.0
 
@@ -46,8 +43,8 @@ def trace(run: Run, name: str, rdtype: str, every: bool, hints: str | None, port
         loopback=hints is not None,
     )
     network = LiveNetwork(port, 1.5 if options.timeout is None else options.timeout, options.interface)
-    with _progress(run) as say:
-        engine = Engine(plan, network, say)
+    with Progress(options, f"tracing {name}") as progress:
+        engine = Engine(plan, network, progress.say)
         stopped_by = asyncio.run(_until_stopped(engine))
     if signal.SIGTERM in stopped_by:
         signal.raise_signal(signal.SIGTERM)
@@ -78,24 +75,6 @@ async def _until_stopped(engine: Engine) -> list[int]:
             loop.remove_signal_handler(number)
             signal.signal(number, handler)
     return caught
-
-
-@contextmanager
-def _progress(run: Run) -> Iterator[Callable[[str], None]]:
-    """One line on a terminal's stderr that is gone at the end."""
-    if run.options.quiet or not sys.stderr.isatty():
-        yield lambda _text: None
-        return
-
-    def say(text: str) -> None:
-        sys.stderr.write("\r\x1b[K" + cut(escape(text), 79))
-        sys.stderr.flush()
-
-    try:
-        yield say
-    finally:
-        sys.stderr.write("\r\x1b[K")
-        sys.stderr.flush()
 
 
 def _failures(data: Trace, deadline_s: float, budget_refused: bool) -> list[SretoolError]:

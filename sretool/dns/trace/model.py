@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from sretool.report.check import Verdict
+
 Result = Literal["answer", "nodata", "nxdomain", "cname", "cname-loop", "referral", "lame", "none"]
 EndReason = Literal[
     "answer", "nodata", "nxdomain", "cname-loop", "cname-limit", "no-answer", "no-address", "no-network",
@@ -167,3 +169,4 @@ class Trace(Struct):
     network_ms: Annotated[
         float | None, Meta(description="first query sent to last reply received or waited for")
     ]
+    checks: Annotated[list[Verdict], Meta(description="what was judged, and what could not be")] = []

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from sretool.command import How, Run, command
+from sretool.command.thresholds import with_thresholds
 from sretool.errors import ExitCode
 from sretool.net.trace.checks import CHECKS
 from sretool.net.trace.measure import Ask, measure
@@ -20,7 +21,7 @@ MOST_QUERIES = 6  # a Linux router answers six probes at once; more would look l
 @command(
     "net.trace",
     view="sretool.net.trace.view:trace",
-    options=("family", "network"),
+    options=("family", "network", "thresholds"),
     judges=True,
     sends=True,
     how=(
@@ -58,8 +59,9 @@ def trace(
     Sends UDP packets: at most 100 at once, then 1,000 a second. A silent target costs 1.2 s, or
     a fifth more than --timeout. Needs no root.
     """
+    rules = with_thresholds(CHECKS, run.options.set_ or ())
     data = measure(Ask(host, port, queries, first_ttl, max_ttl, run.options.timeout or 1.0), run)
-    verdicts = list(judge(CHECKS, data))
+    verdicts = list(judge(rules, data))
     data.checks = [verdict for verdict, _ in verdicts]
     answer = Answer(data=data, findings=[finding for _, found in verdicts for finding in found])
     if data.end_reason == "deadline":

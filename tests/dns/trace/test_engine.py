@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import time
 from collections.abc import Callable
 from random import Random
@@ -11,6 +12,7 @@ import dns.name
 import dns.rdataset
 import dns.rdatatype
 import pytest
+from cli import sretool
 from fakedns import Server, World
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -166,6 +168,8 @@ def test_one_dead_ip_version_is_one_finding() -> None:
     (finding,) = [each for _verdict, found in judge(CHECKS, data) for each in found]
     assert (finding.id, finding.severity) == ("dns.family-unreachable", "warning")
     assert "none of 3 servers answers over IPv6" in finding.summary
+    for step in finding.next:  # --how takes the same command line and sends nothing
+        assert sretool(*shlex.split(step)[1:], "--how").code == 0, step
 
 
 def test_many_alike_servers_take_four_lines() -> None:

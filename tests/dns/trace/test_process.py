@@ -56,6 +56,15 @@ def test_text(given: list[str]) -> None:
     assert re.match(r"3 of at most 200 queries in [\d.]+ ms; DNSSEC not checked$", lines[-1])
 
 
+def test_thresholds_can_be_set(given: list[str]) -> None:
+    slow = ("--json", "--timeout", "0.2", "www.lab")
+    assert [finding["id"] for finding in sretool(*given, *slow).json["findings"]] == ["dns.server-timeout"]
+    seen = sretool(*given, *slow, "--set", "dns.server-timeout.tries=4")
+    assert (seen.code, seen.json["findings"]) == (0, [])
+    [check] = [row for row in seen.json["data"]["checks"] if row["id"] == "dns.server-timeout"]
+    assert (check["outcome"], check["overrides"]) == ("clear", {"tries": 4})
+
+
 def test_hostile_bytes_reach_no_terminal(given: list[str]) -> None:
     for name in ("x\x1b[31m.fine", "www.fine"):
         seen = sretool(*given, name)
@@ -151,7 +160,7 @@ def on_terminal(*args: str, columns: int) -> tuple[int, str]:
 def test_on_a_terminal(given: list[str]) -> None:
     code, out = on_terminal(*given, "--timeout", "0.2", "www.lab", columns=80)
     assert code == 1
-    progress, gone, rest = out.rpartition("\r\x1b[K")
+    progress, gone, rest = out.rpartition("\r" + " " * 79 + "\r")
     assert gone
     assert "asking lab. for www.lab." in progress
     assert "www.lab. A 192.0.2.1; waiting for the other servers" in progress

@@ -172,7 +172,7 @@ def cname_loop(data: Trace, rule: Rule[Trace]) -> Iterable[Finding]:
 )
 def cname_too_long(data: Trace, rule: Rule[Trace]) -> Iterable[Finding]:
     """More CNAMEs in a row than resolvers follow."""
-    if data.end_reason == "cname-limit":
+    if data.end_reason == "cname-limit" and len(data.aliases) > rule["aliases"]:
         yield rule.finding(
             "critical",
             f"{data.name} has more than {rule['aliases']:g} aliases in a row; resolvers give up",

@@ -94,7 +94,7 @@ def family_unreachable(data: Trace, rule: Rule[Trace]) -> Iterable[Finding]:
                     source=ASKED,
                 )
             ],
-            next=[f"sretool net trace -{family} --udp {dead[0].server.address}"],
+            next=[f"sretool net trace --port 53 {dead[0].server.address}"],
         )
 
 
