@@ -251,10 +251,8 @@ def emit_error(schema: str, run: Run | None, error: SretoolError, as_json: bool 
             data={},
             errors=[problem(error.code, error.what, error.message, error.hint)],
         )
-        try:
+        if answer.source == "live":  # of a recording nothing may have been read
             answer.host = os.uname().nodename
-        except OSError:
-            pass
         _print_json(answer, indent=False)
     else:
         say(str(error) if error.what.startswith("sretool") else f"sretool: {error}")

@@ -80,3 +80,8 @@ def test_sockets_listen_judges_by_the_thresholds_it_was_given() -> None:
     assert answer("--set", f"{given}=1000000") == ("warning", {"critical_per_s": 1_000_000})
     refused = sretool("--from", STARVED, "sockets", "listen", "--set", "no.such=1")
     assert (refused.code, "no check is named" in refused.err) == (64, True)
+
+
+def test_an_answer_about_a_recording_never_names_this_host() -> None:
+    done = sretool("--from", RECORDINGS / "no-such.tar.gz", "triage", "--json")
+    assert (done.code, done.json["host"], done.json["status"]) == (64, "", "error")
