@@ -19,6 +19,7 @@ from __future__ import annotations
 import errno
 import gzip
 import json
+import os
 import tarfile
 import zlib
 from collections.abc import Sequence
@@ -179,9 +180,10 @@ def load(path: str) -> tuple[dict[str, Any], list[Moment]]:
     try:
         members = _members(path)
     except gzip.BadGzipFile:
-        raise _foreign(path, "it is no gzip file") from None
+        raise _foreign(path, "it is damaged, or no gzip file") from None
     except OSError as error:
-        raise UsageError(path, error.strerror or str(error), "name a file that snapshot save wrote") from None
+        why = error.strerror or str(error)
+        raise UsageError(path or "--from", why, "name a file that snapshot save wrote") from None
     except (EOFError, zlib.error):
         raise _foreign(path, "it is cut short or damaged") from None
     except tarfile.TarError as error:
@@ -239,7 +241,15 @@ def _json(raw: bytes) -> dict[str, Any]:
 def _members(path: str) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     total = 0
-    with tarfile.open(path, "r|gz") as tar:
+    # a FIFO that nobody writes to would block open(2) for ever; one with a writer is as good as a file
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    os.set_blocking(handle, True)
+    # tarfile's own "r|gz" checks no CRC, and before Python 3.12 falls over some damaged headers
+    with (
+        open(handle, "rb") as file,
+        gzip.GzipFile(fileobj=file, mode="rb") as plain,
+        tarfile.open(fileobj=plain, mode="r|") as tar,
+    ):
         for info in tar:
             if info.isdir():
                 continue
@@ -255,9 +265,10 @@ def _members(path: str) -> dict[str, bytes]:
                     f"it is larger than the limits ({READ_LIMIT_BYTES >> 20} MiB a file, "
                     f"{TOTAL_LIMIT_BYTES >> 30} GiB, {MEMBERS_LIMIT} files)",
                 )
-            file = tar.extractfile(info)
-            found[info.name] = file.read() if file is not None else b""
+            member = tar.extractfile(info)
+            found[info.name] = member.read() if member is not None else b""
             tar.members = []  # type: ignore[attr-defined]  # or a stream of members is kept in memory twice
+        plain.read(tarfile.RECORDSIZE + 1)  # past the padding: at its end gzip checks the CRC
     return found
 
 

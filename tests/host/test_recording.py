@@ -6,6 +6,7 @@ import errno
 import gzip
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 
@@ -183,6 +184,34 @@ def test_missing_file_and_directory_are_usage_errors(tmp_path: Path) -> None:
     for path in (tmp_path / "absent", tmp_path):
         with pytest.raises(UsageError):
             open_recording(str(path))
+
+
+def test_damage_that_still_unpacks_is_seen_by_its_checksum(tmp_path: Path) -> None:
+    path = Path(written(tmp_path, host("1")))
+    whole = bytearray(path.read_bytes())
+    whole[-8] ^= 1  # the first byte of the CRC
+    path.write_bytes(whole)
+    with pytest.raises(UsageError, match="damaged"):
+        open_recording(str(path))
+
+
+def test_no_name_and_a_pipe_without_a_writer_are_usage_errors(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--from"):
+        open_recording("")
+    os.mkfifo(tmp_path / "fifo")  # open(2) of it would wait for a writer
+    with pytest.raises(UsageError):
+        open_recording(str(tmp_path / "fifo"))
+
+
+def test_a_pipe_with_a_writer_is_as_good_as_a_file(tmp_path: Path) -> None:
+    whole = Path(written(tmp_path, host("1"))).read_bytes()
+    reading, writing = os.pipe()
+    with open(writing, "wb") as pipe:  # a recording this small fits into the pipe
+        pipe.write(whole)
+    try:
+        assert ask_everything(open_recording(f"/dev/fd/{reading}")) == ask_everything(host("1"))
+    finally:
+        os.close(reading)
 
 
 def test_every_truncation_is_refused_or_complete(tmp_path: Path) -> None:
