@@ -85,7 +85,7 @@ def list_(
     """List TCP and UDP sockets with their owners."""
     wanted = {*(run.fields() or ()), (run.options.sort or "").removeprefix("-")}
     info = not wanted.isdisjoint(TCP_INFO_FIELDS)
-    narrow = read.Narrow(unit=unit)
+    narrow = read.Narrow(pid, process, unit)
     ask = read.Ask(
         tcp_states=_states(state, diag.TCP_STATES) if tcp or not udp else 0,
         udp_states=_states(state, _UDP_STATES) if udp or not tcp else 0,
@@ -150,7 +150,7 @@ def listen(
         ask = ask._replace(tcp_states=0)
     now, before = run.pair(functools.partial(read.sample, ask=ask))
     run.errors += now.errors
-    data = read.build(now, before, read.Narrow(unit=unit))
+    data = read.build(now, before, read.Narrow(pid, process, unit))
     verdicts = list(judge(rules, data))
     data.checks = [verdict for verdict, _ in verdicts]
     return Answer(data=data, findings=[finding for _, found in verdicts for finding in found])
