@@ -190,7 +190,7 @@ FAULTS = [
         "cpu.saturation",
         "critical",
         "all",
-        "90% of the last 10 s",
+        "70% of the last 5 min, 90% of the last 10 s",
         set_now("/proc/pressure/cpu", pressure(90, 85, 70)),
     ),
     Fault("cpu.saturation", "info", "all", "only 50% busy", held_back),

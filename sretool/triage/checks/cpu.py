@@ -59,14 +59,16 @@ def saturation(host: Host, rule: Rule[Host]) -> Iterator[Finding]:
         severity = "warning" if long_queue else None
         said = f"{queue} tasks want to run on {stat.cpus} CPUs ({NO_PRESSURE})"
     else:
+        when = f"{some.avg10_ratio:.0%} of the last 10 s"
         if some.avg300_ratio * 100 > rule["avg300"]:
             severity = "critical"
+            when = f"{some.avg300_ratio:.0%} of the last 5 min, {when}"
         elif some.avg10_ratio * 100 > rule["avg10"] or (
             long_queue and sampled is not None and sampled * 100 > rule["sample"]
         ):
             severity = "warning"
         now = "" if sampled is None else f" and {sampled:.0%} of this sample"
-        said = f"tasks waited for a CPU {some.avg10_ratio:.0%} of the last 10 s{now}"
+        said = f"tasks waited for a CPU {when}{now}"
         if long_queue:
             said += f"; {queue} want to run on {stat.cpus} CPUs"
     if severity is None:
