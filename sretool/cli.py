@@ -195,7 +195,8 @@ def hoist(args: list[str]) -> list[str]:
             at += 1
         else:
             break
-    return [*words, *moved, *args[at:]] if words else args
+    # a group takes none of them: it says what is wrong with the words
+    return [*words, *(moved if group is None else ()), *args[at:]]
 
 
 def run(args: list[str]) -> int:
@@ -249,12 +250,20 @@ def _dispatch(args: list[str]) -> int:
     except Exception as error:
         # typer's own errors; the class paths moved between versions, the two attributes did not
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):
-            path = getattr(getattr(error, "ctx", None), "command_path", "sretool")
-            message = inspect.cleandoc(error.format_message()).replace("\n", " ").strip()
-            raise UsageError(
-                path, (message[:1].lower() + message[1:]).rstrip("."), f"see {path} --help"
-            ) from error
+            raise _usage(error) from error
         raise
+
+
+def _usage(error: Any) -> UsageError:
+    """One of typer's own errors in our words."""
+    path = getattr(getattr(error, "ctx", None), "command_path", "sretool")
+    near = getattr(error, "possibilities", None)
+    if near:  # of an option
+        return UsageError(f"{path} {error.option_name}", "no such option", f"did you mean {near[0]!r}?")
+    message = inspect.cleandoc(error.format_message()).replace("\n", " ").strip()
+    for theirs, ours in (("a valid float range", "a number"), ("a valid int range", "a whole number")):
+        message = message.replace(theirs, ours)
+    return UsageError(path, (message[:1].lower() + message[1:]).rstrip("."), f"see {path} --help")
 
 
 class _Terminated(BaseException):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, get_args, get_type_hints
 
@@ -115,8 +116,6 @@ def _rounds(spec: Spec, run: Run, given: dict[str, Any]) -> int:
         output.emit(spec, run, answer, number)
         if not run.options.watch or run.interrupted or number == run.options.count:
             return code
-        if run.options.sample == 0:
-            raise UsageError("--watch", "needs a period", "give --sample more than 0")
 
 
 def _finish(spec: Spec, run: Run, answer: Answer[Any]) -> int:
@@ -135,16 +134,14 @@ def _finish(spec: Spec, run: Run, answer: Answer[Any]) -> int:
 
 
 def _check_options(spec: Spec, options: Options) -> None:
+    for flag in ("sample", "timeout", "deadline"):
+        if math.isnan(getattr(options, flag) or 0):  # typer's range lets it through
+            raise UsageError(f"--{flag}", "nan is no number of seconds", "give a number")
     if options.json and options.jsonl:
         raise UsageError("--json and --jsonl", "exclude each other", "give one of them")
     if options.four and options.six:
         raise UsageError("-4 and -6", "exclude each other", "leave both out for both")
-    if options.count is not None and not options.watch:
-        raise UsageError("--count", "counts the answers of a watch", "add --watch")
-    if options.watch and options.json:
-        raise UsageError("--watch", "gives more than one document", "use --jsonl with it")
-    if options.watch and options.from_file is not None:
-        raise UsageError("--watch", "a recording does not change", "leave --watch or --from out")
+    _check_watch(options)
     if spec.row is None:
         return
     valid = spec.row.__struct_fields__
@@ -157,6 +154,17 @@ def _check_options(spec: Spec, options: Options) -> None:
                 raise UsageError(
                     flag, f"unknown field {name.strip()!r}", f"the fields are {', '.join(valid)}"
                 )
+
+
+def _check_watch(options: Options) -> None:
+    if options.count is not None and not options.watch:
+        raise UsageError("--count", "counts the answers of a watch", "add --watch")
+    if options.watch and options.json:
+        raise UsageError("--watch", "gives more than one document", "use --jsonl with it")
+    if options.watch and options.sample == 0:
+        raise UsageError("--watch", "needs a period", "give --sample more than 0")
+    if options.watch and options.from_file is not None:
+        raise UsageError("--watch", "a recording does not change", "leave --watch or --from out")
 
 
 class _Over(BaseException):

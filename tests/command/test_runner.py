@@ -209,6 +209,9 @@ def test_shared_options_are_in_the_signature() -> None:
         (["version"], ["version"]),
         (["--help"], ["--help"]),
         (["--nonsense", "version"], ["--nonsense", "version"]),
+        (["--json", "sockets"], ["sockets"]),  # a group takes none: what is missing is a command
+        (["--json", "sockets", "lst"], ["sockets", "lst"]),
+        (["--json"], []),
         ([], []),
     ],
 )
