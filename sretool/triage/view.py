@@ -15,10 +15,12 @@ from sretool.triage.model import HostSummary, Triage
 
 def report(data: Triage, look: Look) -> list[Block]:
     """The findings stand between the verdict and what was looked at."""
+    # findings alone may fill a screen: what was clear must not push the worst of them off it
+    brief = look.terminal.lines is not None and bool(look.findings) and not look.verbose
     return [
         Lines([headline(data, look.findings), host_line(data.host)], indent=2),
         FINDINGS,
-        Lines(looked_at(data.checks), indent=2),
+        Lines(looked_at(data.checks, brief), indent=2),
     ]
 
 
@@ -63,12 +65,16 @@ def host_line(host: HostSummary) -> Line:
     return [(", ".join(parts), "dim")]
 
 
-def looked_at(checks: list[Verdict]) -> list[Line]:
-    """Which checks were made, which could not be and why, which have nothing to look at here."""
+def looked_at(checks: list[Verdict], brief: bool) -> list[Line]:
+    """Which checks were made, which could not be and why, which have nothing to look at here; `brief`
+    leaves to --verbose the names of the first and the reasons of the last.
+    """
     lines: list[Line] = []
     judged = [verdict.id for verdict in checks if verdict.outcome in ("found", "clear")]
     if judged:
-        lines.append([("looked at: ", "strong"), (_by_subject(judged), "")])
+        subjects = dict.fromkeys(id_.partition(".")[0] for id_ in judged)
+        said = f"{', '.join(subjects)} (-v names the checks)" if brief else _by_subject(judged)
+        lines.append([("looked at: ", "strong"), (said, "")])
     # a check that found something and could not see the rest has its reason too
     unseen = [
         verdict
@@ -76,7 +82,12 @@ def looked_at(checks: list[Verdict]) -> list[Line]:
         if verdict.reason and verdict.outcome != "not-applicable" and not verdict.reason.startswith(TOLD_BY)
     ]
     lines += _by_reason("could not look at: ", unseen, "warning")
-    lines += _by_reason("not on this host: ", [v for v in checks if v.outcome == "not-applicable"], "dim")
+    absent = [verdict for verdict in checks if verdict.outcome == "not-applicable"]
+    if brief and absent:
+        said = f"{', '.join(verdict.id for verdict in absent)} (-v says why)"
+        lines.append([("not on this host: ", "dim"), (said, "")])
+    else:
+        lines += _by_reason("not on this host: ", absent, "dim")
     changed = [
         f"{verdict.id}.{name}={value:g}" for verdict in checks for name, value in verdict.overrides.items()
     ]

@@ -17,13 +17,13 @@ from sretool.triage.view import report
 WIDTH = 80
 
 
-def screen(made: Made, **given: object) -> str:
-    """The text of one triage of a made-up host on an 80-column terminal."""
-    terminal = Terminal(False, WIDTH, 24, False, True)
+def screen(made: Made, lines: int | None = None, verbose: bool = False, **given: object) -> str:
+    """The text of one triage of a made-up host, 80 columns wide."""
+    terminal = Terminal(lines is not None, WIDTH, lines, False, True)
     run = Run(Options(**given), terminal)  # type: ignore[arg-type]
     run._source = made.source()
     answer = triage.spec.function(run)  # type: ignore[attr-defined]
-    blocks = report(answer.data, Look((), terminal, False, 0, answer.findings))
+    blocks = report(answer.data, Look((), terminal, verbose, 0, answer.findings))
     blocks = [
         Lines(finding_lines(answer.findings), indent=6) if block is FINDINGS else block
         for block in blocks
@@ -61,6 +61,21 @@ def test_worst_first_and_thresholds_told() -> None:
     assert text.index("CRITICAL /dev/shm (tmpfs)") < text.index("WARNING  / (ext4)")
     assert "thresholds set: fs.inodes.warning=6" in text
     assert max(map(len, text.splitlines())) <= WIDTH
+
+
+def test_what_was_clear_does_not_push_findings_off_the_screen() -> None:
+    made = healthy()
+    made.statvfs["/"] = space(available=4 << 30)
+    made.statvfs["/dev/shm"] = space(total=1 << 26, available=0)
+    made.both("/proc/loadavg", 13)
+    text = screen(made, lines=24)
+    assert len(text.splitlines()) <= 20
+    assert "looked at: cpu, memory, fs, disk," in text
+    assert "not on this host: memory.swapping (-v says why)" in text
+    assert "could not look at: cpu.load: /proc/loadavg" in text
+    whole = " ".join(screen(made, lines=24, verbose=True).split())
+    assert "fs (space, inodes," in whole
+    assert "memory.swapping: this host has no swap" in whole
 
 
 def test_summary_knows_what_it_does_not_know() -> None:
