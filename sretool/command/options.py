@@ -163,6 +163,9 @@ SHARED: dict[str, tuple[Any, Any]] = {
     "debug": (Annotated[bool, _option("--debug", help="A traceback where something goes wrong.")], False),
 }
 
+PATTERN = "A part of the name, or a pattern with * ? [] for the whole name."
+"""For the help of options that go by `host.attribution.matches`."""
+
 EVERY = ("json", "how", "color", "quiet", "verbose", "debug", "deadline")
 SETS: dict[str, tuple[str, ...]] = {
     "passive": ("from_file",),

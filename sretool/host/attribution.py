@@ -6,6 +6,7 @@ what systemd, the engines and kubelet create; `tests/host/test_attribution.py` h
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -153,3 +154,10 @@ def _unescape(name: str) -> str:
             code = -1
         out.append(chr(code) + piece[2:] if 0x20 <= code < 0x7F else "\\x" + piece)
     return "".join(out)
+
+
+def matches(wanted: str, value: object) -> bool:
+    """A pattern with `* ? [` must fit the whole value; any other text must be part of it."""
+    if not isinstance(value, str) or not value:
+        return False
+    return fnmatchcase(value, wanted) if any(sign in wanted for sign in "*?[") else wanted in value

@@ -7,12 +7,11 @@ for a given set of inodes and stops when all are found.
 from __future__ import annotations
 
 import errno
-import fnmatch
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from sretool.errors import Denied, NotRecorded, ParseError, SourceError, SretoolError
-from sretool.host.attribution import Attribution, attribute, cgroup_path
+from sretool.host.attribution import Attribution, attribute, cgroup_path, matches
 from sretool.host.identity import identity
 from sretool.host.source import Source
 from sretool.host.source import pids as listed
@@ -100,7 +99,7 @@ def _processes(source: Source) -> list[int]:
 
 
 def named(source: Source, pattern: str, pids: Sequence[int] | None = None) -> list[int]:
-    """The processes (of `pids`, or all) whose comm matches a shell pattern.
+    """The processes (of `pids`, or all) whose comm matches (`attribution.matches`).
 
     Raises:
         SourceError: /proc cannot be listed.
@@ -109,7 +108,7 @@ def named(source: Source, pattern: str, pids: Sequence[int] | None = None) -> li
     return [
         int(name)
         for name, (comm,) in source.bulk("/proc", names, ("comm",)).items()
-        if isinstance(comm, bytes) and fnmatch.fnmatchcase(_comm(comm), pattern)
+        if isinstance(comm, bytes) and matches(pattern, _comm(comm))
     ]
 
 

@@ -8,11 +8,11 @@ from typing import Annotated, Optional
 import typer
 
 from sretool.command import How, Run, command
+from sretool.command.options import PATTERN
 from sretool.procs.model import Processes
 from sretool.report.answer import Answer
 
 _SHOWN = ("pid", "user", "state", "cpu_ratio", "rss_bytes", "threads", "age_s", "unit", "command")
-_PATTERN = "A part of the name, or a pattern with * ? [] for the whole name."
 
 
 @command(
@@ -38,15 +38,15 @@ def list_(
         Optional[str], typer.Option("--user", help="Only this user's, by name or uid.", metavar="USER")
     ] = None,
     unit: Annotated[
-        Optional[str], typer.Option("--unit", help=f"Only of this systemd unit. {_PATTERN}", metavar="UNIT")
+        Optional[str], typer.Option("--unit", help=f"Only of this systemd unit. {PATTERN}", metavar="UNIT")
     ] = None,
     name: Annotated[
         Optional[str],
-        typer.Option("--name", help=f"Only with this comm or program name. {_PATTERN}", metavar="NAME"),
+        typer.Option("--name", help=f"Only with this comm or program name. {PATTERN}", metavar="NAME"),
     ] = None,
     container: Annotated[
         Optional[str],
-        typer.Option("--container", help=f"Only of this container, by id or name. {_PATTERN}", metavar="ID"),
+        typer.Option("--container", help=f"Only of this container, by id or name. {PATTERN}", metavar="ID"),
     ] = None,
 ) -> Answer[Processes]:
     """List processes, the busiest first."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import NamedTuple
 
+from sretool.host.attribution import matches
 from sretool.procs.model import Process
 
 
@@ -31,13 +31,6 @@ class Selection(NamedTuple):
         if self.container is not None and not matches(self.container, row.container):
             return False
         return self.name is None or matches(self.name, row.comm) or matches(self.name, _program(row))
-
-
-def matches(wanted: str, value: object) -> bool:
-    """A pattern with `* ? [` must fit the whole value; any other text must be part of it."""
-    if not isinstance(value, str) or not value:
-        return False
-    return fnmatchcase(value, wanted) if any(sign in wanted for sign in "*?[") else wanted in value
 
 
 def _program(row: Process) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Optional
 import typer
 
 from sretool.command import How, Run, command
+from sretool.command.options import PATTERN
 from sretool.command.thresholds import with_thresholds
 from sretool.errors import UsageError
 from sretool.report.answer import Answer
@@ -34,10 +35,10 @@ PidOption = Annotated[
 ]
 ProcessOption = Annotated[
     Optional[str],
-    typer.Option("--process", help="Sockets of processes of this name (a shell pattern).", metavar="NAME"),
+    typer.Option("--process", help=f"Sockets of processes with this comm. {PATTERN}", metavar="NAME"),
 ]
 UnitOption = Annotated[
-    Optional[str], typer.Option("--unit", help="Sockets of this systemd unit.", metavar="UNIT")
+    Optional[str], typer.Option("--unit", help=f"Sockets of this systemd unit. {PATTERN}", metavar="UNIT")
 ]
 TcpOption = Annotated[bool, typer.Option("--tcp", help="TCP only.")]
 UdpOption = Annotated[bool, typer.Option("--udp", help="UDP only.")]

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sretool.errors import ParseError
-from sretool.host.attribution import Attribution, attribute, cgroup_path
+from sretool.host.attribution import Attribution, attribute, cgroup_path, matches
+from sretool.sockets.read.build import Narrow
 
 ID = "4f5c0e8b9a1d2c3e" * 4
 OTHER = "0123456789abcdef" * 4
@@ -139,3 +140,21 @@ def test_any_bytes_parse_or_raise_parse_error(raw: bytes) -> None:
         assert cgroup_path(raw)
     except ParseError:
         pass
+
+
+@pytest.mark.parametrize(
+    ("wanted", "name", "kept"),
+    [
+        ("nginx", "nginx.service", True),
+        ("nginx", None, False),
+        ("nginx", "", False),
+        ("nginx*", "nginx.service", True),
+        ("nginx?", "nginx.service", False),
+        ("*.scope", "session-2.scope", True),
+        ("[", "a[b", False),
+    ],
+)
+def test_names_are_chosen_alike_by_every_listing(wanted: str, name: str | None, kept: bool) -> None:
+    assert matches(wanted, name) is kept
+    assert Narrow(unit=wanted).keeps(7, "x", name) is kept
+    assert Narrow(process=wanted).keeps(7, name, None) is kept

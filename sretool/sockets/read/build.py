@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import ipaddress
 import socket
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from typing import NamedTuple
 
 from sretool.errors import ParseError
 from sretool.host import netstat
-from sretool.host.attribution import attribute
+from sretool.host.attribution import attribute, matches
 from sretool.host.netstat import Counters
 from sretool.sockets.model import Listener, Listening, Socket, Sockets, TcpCounters
 from sretool.sockets.read import diag
@@ -30,8 +29,8 @@ class Narrow(NamedTuple):
         """Whether a socket of this owner is wanted; one of unknown owner never is."""
         return (
             (self.pid is None or pid == self.pid)
-            and (self.process is None or (process is not None and fnmatch.fnmatchcase(process, self.process)))
-            and (self.unit is None or unit in (self.unit, f"{self.unit}.service"))
+            and (self.process is None or matches(self.process, process))
+            and (self.unit is None or matches(self.unit, unit))
         )
 
 
