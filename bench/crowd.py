@@ -7,7 +7,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
+_V1 = ("memory", "cpu", "pids")
 _PROCESSES = """
 import os, signal, sys
 children = []
@@ -105,6 +107,27 @@ def routes(count: int) -> Iterator[tuple[str, ...]]:
     """A network namespace with so many routes; the prefix that enters it."""
     with _helper(_ROUTES, count, "unshare", "-n") as pid:
         yield ("nsenter", "-t", str(pid), "-n")
+
+
+@contextlib.contextmanager
+def cgroups(count: int) -> Iterator[int]:
+    """So many more empty groups in each hierarchy we can write to; in how many that is."""
+    mounts = [Path("/sys/fs/cgroup", name) for name in ("", *_V1)]
+    parents = [mount / "sretool-bench" for mount in mounts if os.access(mount / "cgroup.procs", os.W_OK)]
+    try:
+        for parent in parents:
+            parent.mkdir()
+            controllers = parent / "cgroup.controllers"
+            if controllers.exists():  # v2: the groups below have them when told so
+                names = (f"+{name}" for name in controllers.read_text().split())
+                (parent / "cgroup.subtree_control").write_text(" ".join(names))
+            for number in range(count):
+                (parent / str(number)).mkdir()
+        yield len(parents)
+    finally:
+        for parent in filter(Path.is_dir, parents):
+            for group in (*filter(Path.is_dir, parent.iterdir()), parent):
+                group.rmdir()
 
 
 def root() -> bool:

@@ -260,7 +260,12 @@ def _usage(error: Any) -> UsageError:
     near = getattr(error, "possibilities", None)
     if near:  # of an option
         return UsageError(f"{path} {error.option_name}", "no such option", f"did you mean {near[0]!r}?")
+    group = getattr(getattr(getattr(error, "ctx", None), "command", None), "group", None)
+    if group is not None and error.format_message().startswith("Missing command"):
+        return UsageError(path, "missing command", f"one of {', '.join(group.entries)}; see {path} --help")
     message = inspect.cleandoc(error.format_message()).replace("\n", " ").strip()
+    if message.startswith("Got unexpected extra argument"):
+        message = f"takes no further argument: {message.partition(' (')[2].rstrip(')')}"
     for theirs, ours in (("a valid float range", "a number"), ("a valid int range", "a whole number")):
         message = message.replace(theirs, ours)
     return UsageError(path, (message[:1].lower() + message[1:]).rstrip("."), f"see {path} --help")

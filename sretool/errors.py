@@ -2,6 +2,7 @@
 
     SretoolError                 code, exit code, one line: what, why, what to do
     ├── UsageError               64  the command line or a file named on it is wrong
+        └── Ambiguous                it fits several things, which are listed
     ├── ParseError                3  bytes that are not what the kernel documents
     ├── DeadlineReached           3  --deadline ran out before there was an answer
     ├── NetworkError              3  we could not even send
@@ -62,6 +63,16 @@ class UsageError(SretoolError):
 
     code = "usage"
     exit_code = ExitCode.USAGE
+
+
+class Ambiguous(UsageError):
+    """What was named fits several things: `matches` are those, as (what, message)."""
+
+    code = "ambiguous"
+
+    def __init__(self, what: str, message: str, hint: str, matches: list[tuple[str, str]]) -> None:
+        super().__init__(what, message, hint)
+        self.matches = matches
 
 
 class ParseError(SretoolError):

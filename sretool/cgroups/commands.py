@@ -51,7 +51,9 @@ def tree(
     from sretool.cgroups import read
 
     ask = read.ask_for(run.wanted(_SHOWN, Cgroup.__struct_fields__))
-    now, before = run.pair(partial(read.sample, ask=ask))
+    sample = read.sample if everything else read.populated
+    first = partial(sample, ask=ask.compared)
+    now, before = run.pair(partial(sample, ask=ask), first=first)
     data = read.build(now, before, empty=everything)
     run.errors += now.errors
     return Answer(data=data)

@@ -21,6 +21,13 @@ class Mount(NamedTuple):
         parts = [self.root.strip("/"), "" if relative == "." else relative]
         return "/" + "/".join(part for part in parts if part)
 
+    def relative(self, path: str) -> str | None:
+        """The other way; None for a group that this mount does not show."""
+        root = self.root.rstrip("/")
+        if path in (root, self.root):
+            return "."
+        return path[len(root) + 1 :] if path.startswith(root + "/") else None
+
 
 def mounts(mountinfo: bytes) -> list[Mount]:
     """One mount for each hierarchy: the one that shows most of it, then the first. Lines that do

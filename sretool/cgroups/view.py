@@ -74,10 +74,10 @@ def _labels(rows: Sequence[Cgroup]) -> dict[str, str]:
 
 
 def _label(row: Cgroup, name: str) -> str:
-    """A container's group by its engine and short id: 64 digits say nothing at 3 a.m."""
-    if row.container and row.name == row.container:
-        return f"{row.engine or 'container'} {row.container}"
-    return name
+    """A container's group by its engine and name or short id: 64 digits say nothing at 3 a.m."""
+    if row.name == (row.path.rpartition("/")[2] or "/") != row.container:
+        return name
+    return f"{row.engine or 'container'} {row.name}" if row.container else row.name
 
 
 def _above(path: str, shown: set[str]) -> str:

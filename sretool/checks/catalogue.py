@@ -8,10 +8,11 @@ from sretool.triage.domains import groups
 
 def catalogue() -> list[Check]:
     """Every check of every domain: first those of triage, in the order it runs them, then those of
-    the commands that send packets.
+    commands that judge one subject.
     """
     from sretool.dns.trace.checks import CHECKS as DNS_TRACE
     from sretool.net.trace.checks import CHECKS as NET_TRACE
+    from sretool.procs.why.checks import CHECKS as PROCS_WHY
 
     return [
         Check(
@@ -25,6 +26,11 @@ def catalogue() -> list[Check]:
             remedy=rule.remedy,
             refs=list(rule.refs),
         )
-        for name, rules in (*groups(), ("net trace", NET_TRACE), ("dns trace", DNS_TRACE))
+        for name, rules in (
+            *groups(),
+            ("procs why", PROCS_WHY),
+            ("net trace", NET_TRACE),
+            ("dns trace", DNS_TRACE),
+        )
         for rule in rules
     ]

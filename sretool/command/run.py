@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sretool.command.options import Options
+from sretool.command.rows import most, ordered
+from sretool.command.screen import Screen
 from sretool.errors import SretoolError
 from sretool.host.sampler import Sampler
 from sretool.host.source import Source
@@ -36,6 +38,9 @@ class Run:
         self._source: Source | None = None
         self._sampler: Sampler | None = None
         self.interrupted = False
+        self.screen: Screen | None = None
+        self.at_once = False
+        self.same = ""  # this command with its target's whole name, as findings' next steps write it
 
     @property
     def source(self) -> Source:
@@ -49,6 +54,10 @@ class Run:
                 from sretool.host.recording import open_recording
 
                 self._source = open_recording(self.options.from_file)
+            elif self.options.watch:
+                from sretool.host.kept import Watched
+
+                self._source = Watched()
             else:
                 from sretool.host.live import Live
 
@@ -64,18 +73,26 @@ class Run:
     def sampler(self) -> Sampler:
         """Takes this command's readings; keeps the last one for the next round of a watch."""
         if self._sampler is None:
-            self._sampler = Sampler(self.source, self.options.sample)
+            self._sampler = Sampler(self.source, self.options.sample, at_once=self.at_once)
         return self._sampler
 
     def pair(
         self,
         sample: Callable[[Source], S],
         during: Callable[[Source, Callable[[], bool]], None] | None = None,
+        first: Callable[[Source], S] | None = None,
     ) -> tuple[S, S | None]:
-        """(now, before): two readings --sample seconds apart; before is None with --sample 0."""
-        now, before = self.sampler.pair(sample, during)
+        """(now, before): two readings --sample seconds apart; before is None with --sample 0.
+        `first` may read less, for a reading that is only there to be compared with.
+        """
+        now, before = self.sampler.pair(sample, during, first)
         self.interrupted = self.interrupted or self.sampler.interrupted
         return now, before
+
+    @property
+    def last(self) -> Any:
+        """The newest reading of the round before; None outside a watch."""
+        return self.sampler.last
 
     def one(self, sample: Callable[[Source], S]) -> S:
         """One reading."""
@@ -94,3 +111,13 @@ class Run:
         default = document if self.options.json or self.options.jsonl else shown
         sort = () if self.options.sort is None else (self.options.sort.removeprefix("-"),)
         return {*(self.fields() or default), *sort}
+
+    @property
+    def limit(self) -> int | None:
+        """How many rows are shown at most; None or 0 is all."""
+        return most(self.options, self.terminal)
+
+    def shown(self, rows: list[Any]) -> list[Any]:
+        """Those of `rows` that will be shown: what only they need, need not be read of the others."""
+        rows = ordered(rows, self.options.sort)
+        return rows[: self.limit] if self.limit else rows

@@ -10,6 +10,7 @@ import contextlib
 import functools
 import inspect
 import math
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, get_args, get_type_hints
 
@@ -18,7 +19,7 @@ from sretool.command import output
 from sretool.command.options import FailOn, Options
 from sretool.command.run import Run
 from sretool.command.spec import How, Spec
-from sretool.errors import DeadlineReached, ExitCode, SretoolError, UsageError
+from sretool.errors import DeadlineReached, Denied, ExitCode, SretoolError, UsageError
 from sretool.report.answer import Answer, exit_code_for, problems
 
 
@@ -103,24 +104,51 @@ def run_command(spec: Spec, options: Options, given: dict[str, Any]) -> int:
     except SretoolError as error:
         if options.debug:
             raise
+        _suit(run, [error])
         return output.emit_error(spec.schema, run, error)
 
 
+def _suit(run: Run, errors: Sequence[SretoolError]) -> None:
+    if any(isinstance(error, Denied) for error in errors):
+        from sretool.command.rights import suit
+
+        suit(errors, run.source)
+
+
 def _rounds(spec: Spec, run: Run, given: dict[str, Any]) -> int:
-    code, number = 0, 0
-    while True:
-        number += 1
-        run.errors = []
-        answer = spec.function(run, **given)
-        code = _finish(spec, run, answer)
-        output.emit(spec, run, answer, number)
-        if not run.options.watch or run.interrupted or number == run.options.count:
-            return code
+    if not run.options.watch:
+        return _round(spec, run, given, 1)
+    watch = not run.options.jsonl and run.terminal.moves
+    # rows without rates are worth a look while the second reading is waited for; a judgement is not
+    run.at_once = watch and bool(spec.rows)
+    with output.screen(run) if watch else contextlib.nullcontext() as run.screen:
+        number = 0 if run.at_once else 1
+        while True:
+            code = _round(spec, run, given, number)
+            if run.interrupted or number == run.options.count:
+                return code
+            number += 1
+
+
+def _round(spec: Spec, run: Run, given: dict[str, Any], number: int) -> int:
+    """One answer; its exit code. Of a watch, number 0 is the reading before the first answer."""
+    run.errors = []
+    if run.screen is not None:
+        run.terminal = output.terminal(run.options)
+    answer = spec.function(run, **given)
+    code = _finish(spec, run, answer)
+    output.emit(spec, run, answer, number)
+    return code
 
 
 def _finish(spec: Spec, run: Run, answer: Answer[Any]) -> int:
     """Fill the envelope in: everything but data, findings and errors is the same for all."""
+    _suit(run, run.errors)
     answer.errors = [*answer.errors, *problems(run.errors)]
+    if answer.findings:
+        from sretool.command.steps import ahead
+
+        answer.findings = ahead(answer.findings, sys.argv[1:], run.same, run.options.from_file)
     fail_on = run.options.fail_on or (FailOn.warning if spec.judges else FailOn.never)
     code = int(answer.exit_code) or int(exit_code_for(answer.findings, fail_on.value))
     if run.interrupted:

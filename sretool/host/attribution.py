@@ -22,7 +22,13 @@ _ENGINES = {
     "nerdctl": "containerd",
     "balena": "balena",
 }
-_PARENTS = {"docker": "docker", "libpod_parent": "podman", "ecs": "ecs"}
+_PARENTS = {
+    "docker": "docker",
+    "libpod_parent": "podman",
+    "ecs": "ecs",
+    "k8s.io": "containerd",  # containerd's namespaces: kubelet's, and nerdctl's and ctr's
+    "default": "containerd",
+}
 _HEX = frozenset("0123456789abcdef")
 # cpu first: where v1 hierarchies differ, throttling is what most often needs its process named
 _V1_ORDER = ("name=systemd", "cpu,cpuacct", "cpu", "memory", "pids")
@@ -60,7 +66,7 @@ def cgroup_path(raw: bytes) -> str:
     paths: dict[str, str] = {}
     for line in raw.splitlines():
         fields = line.split(b":", 2)
-        if len(fields) == 3:
+        if len(fields) == 3 and fields[2].startswith(b"/"):
             paths[fields[1].decode("ascii", "replace")] = fields[2].decode("utf-8", "backslashreplace")
     if not paths:
         raise ParseError("cgroup", "no line of the form N:CONTROLLERS:PATH")
@@ -68,6 +74,18 @@ def cgroup_path(raw: bytes) -> str:
         if paths.get(controllers, "/") != "/":
             return paths[controllers]
     return "/"
+
+
+# By their bytes: processes of one group share the work, and so do the rounds of a watch.
+@lru_cache(maxsize=1024)
+def attributed(raw: bytes) -> tuple[str, Attribution]:
+    """The path and the owner that /proc/PID/cgroup says.
+
+    Raises:
+        ParseError: as `cgroup_path`.
+    """
+    path = cgroup_path(raw)
+    return path, attribute(path)
 
 
 @lru_cache(maxsize=1 << 14)
@@ -102,7 +120,7 @@ def _container(part: str, parent: str, above: list[str]) -> tuple[str, str]:
         _, prefix, id_ = part.split(":")
         if _is_id(id_):
             return id_[:12], _ENGINES.get(prefix, prefix)
-    if _is_id(part):
+    if _is_id(part) and parent != "libpod_parent":  # that is a pod
         return part[:12], "ecs" if "ecs" in above else _PARENTS.get(parent, "")
     if part.startswith("lxc.payload."):
         return part[12:], "lxc"
@@ -127,6 +145,8 @@ def _pod(part: str, parent: str) -> str:
     elif "libpod_pod_" in name:
         id_ = name.rpartition("libpod_pod_")[2]
         return id_[:12] if _is_id(id_) else ""
+    elif parent == "libpod_parent":
+        return part[:12] if _is_id(part) else ""
     elif parent == "ecs":
         return part
     elif name.startswith("ecstasks-"):

@@ -11,9 +11,9 @@ from sretool.host.source import Bulk, Clock, Completed, Dump, Frames, Source, St
 
 
 class Fake:
-    """Files by path (bytes, str, or an errno), links by path, netlink frames by request key, facts
-    and commands by name. What is not there is ENOENT. Directories follow from the paths. Of the fact
-    `identity` only what differs need be given.
+    """Files by path (bytes, str, or an errno), links by path, netlink frames by request key, facts by
+    name, commands by name or by name and first argument. What is not there is ENOENT. Directories
+    follow from the paths. Of the fact `identity` only what differs need be given.
 
     `Fake(files, earlier=Fake(files_before))` is a host of two moments.
     """
@@ -99,6 +99,9 @@ class Fake:
             raise from_errno(errno.ENOENT, path)
         return self._stats[path]
 
+    def stats(self, paths: Sequence[str], timeout_s: float = 1.0) -> dict[str, Stat | int]:
+        return {path: self._stats.get(path, errno.ENOENT) for path in paths}
+
     def statvfs(self, paths: Sequence[str], timeout_s: float = 2.0) -> dict[str, StatVfs | int]:
         return {path: self._statvfs.get(path, errno.ENOENT) for path in paths}
 
@@ -126,8 +129,15 @@ class Fake:
             raise from_errno(found, request.key)
         return Frames(list(found), True)
 
+    def answers(self, requests: Sequence[Dump]) -> dict[str, bytes | int]:
+        found: dict[str, bytes | int] = {}
+        for request in requests:
+            frames = self._netlink.get(request.key, errno.EOPNOTSUPP)
+            found[request.key] = frames if isinstance(frames, int) else frames[0]
+        return found
+
     def run(self, argv: Sequence[str], timeout_s: float = 5.0) -> Completed:
-        found = self._runs.get(argv[0], errno.ENOENT)
+        found = self._runs.get(" ".join(argv[:2]), self._runs.get(argv[0], errno.ENOENT))
         if isinstance(found, int):
             raise from_errno(found, argv[0])
         return found

@@ -14,7 +14,7 @@ _Count = Annotated[int, Meta(gt=0, le=1 << 30)]
 
 
 class Identity(Struct, frozen=True):
-    """The part that readers use. `uid` is the effective one of who read; 0 may see everything."""
+    """The part that readers use. `uid` is the effective one of who read, `capabilities` CapEff."""
 
     uid: int
     kernel: str
@@ -22,6 +22,8 @@ class Identity(Struct, frozen=True):
     clock_ticks_per_s: _Count
     page_bytes: _Count
     cpus: _Count
+    machine: str = ""
+    capabilities: Annotated[int, Meta(ge=0)] = (1 << 64) - 1
 
 
 def identity(source: Source) -> Identity:

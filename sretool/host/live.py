@@ -5,14 +5,13 @@ from __future__ import annotations
 import errno
 import json
 import os
-import selectors
-import signal
 import struct
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from sretool.errors import Missing, Stalled, Unsupported, from_errno
+from sretool.host.guarded import in_child
 from sretool.host.source import (
     READ_LIMIT_BYTES,
     Bulk,
@@ -26,6 +25,7 @@ from sretool.host.source import (
 )
 
 GUARD_TIMEOUT_S = 1.0
+GUARD_BATCH = 64
 COMMAND_ENV = {
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
     "LC_ALL": "C",
@@ -33,7 +33,9 @@ COMMAND_ENV = {
     "SYSTEMD_PAGER": "",
 }
 COMMAND_OUTPUT_LIMIT_BYTES = 16 * 1024 * 1024
+HUNG_LIMIT = 3
 _CHUNK = 1 << 16
+_STAT = struct.Struct("=6QdQ")  # Stat
 
 
 class Live:
@@ -63,18 +65,28 @@ class Live:
     def walk(self, path: str) -> list[str]:
         if not os.path.isdir(path):
             raise Missing(path, "no such directory", errno=errno.ENOENT)
-        found = ["."]
+        found = []
         pending = [""]
+        counted = False
         while pending:
             parent = pending.pop()
+            found.append(parent or ".")
+            place = f"{path}/{parent}"
             try:
-                with os.scandir(os.path.join(path, parent)) as entries:
-                    names = sorted((e.name for e in entries if e.is_dir(follow_symlinks=False)), reverse=True)
+                links = os.stat(place).st_nlink
+                # 2: none below; to list a control group's forty files only to find no directory costs
+                # six times as much
+                if counted and links == 2:
+                    continue
+                with os.scandir(place) as entries:
+                    names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
             except OSError:  # removed, or not ours to enter
                 continue
-            pending += [os.path.join(parent, name) for name in names]
-            found += [os.path.join(parent, name) for name in reversed(names)]
-        return sorted(found, key=lambda name: [] if name == "." else name.split("/"))
+            if not parent:  # kernfs counts (fs/kernfs/inode.c), lxcfs says 2 for all and btrfs 1
+                counted = links == 2 + len(names)
+            names.sort(reverse=True)
+            pending += [f"{parent}/{name}" for name in names] if parent else names
+        return found
 
     def readlink(self, path: str) -> str:
         try:
@@ -84,18 +96,19 @@ class Live:
 
     def stat(self, path: str) -> Stat:
         try:
-            found = os.stat(path)
+            return _stat(path)
         except OSError as error:
             raise from_errno(error.errno or errno.EIO, path) from None
-        return Stat(
-            found.st_mode,
-            found.st_ino,
-            found.st_dev,
-            found.st_uid,
-            found.st_size,
-            found.st_blocks,
-            found.st_mtime,
-        )
+
+    def stats(self, paths: Sequence[str], timeout_s: float = GUARD_TIMEOUT_S) -> dict[str, Stat | int]:
+        found: dict[str, Stat | int] = dict.fromkeys(paths, errno.ETIMEDOUT)
+        hung = 0
+        for path, raw in zip(paths, in_child(lambda path: _STAT.pack(*_stat(path)), paths, timeout_s)):
+            found[path] = raw if isinstance(raw, int) else Stat(*_STAT.unpack(raw))
+            hung += found[path] == errno.ETIMEDOUT
+            if hung == HUNG_LIMIT:
+                break
+        return found
 
     def statvfs(self, paths: Sequence[str], timeout_s: float = 2.0) -> dict[str, StatVfs | int]:
         def one(path: str) -> bytes:
@@ -114,7 +127,7 @@ class Live:
 
         return {
             path: raw if isinstance(raw, int) else StatVfs(*struct.unpack("=8Q", raw))
-            for path, raw in zip(paths, _guarded(one, paths, timeout_s))
+            for path, raw in zip(paths, in_child(one, paths, timeout_s))
         }
 
     def bulk(
@@ -122,7 +135,8 @@ class Live:
     ) -> Bulk:
         if guarded:
             paths = [f"{parent}/{entry}/{file}" for entry in entries for file in files]
-            items = list(_guarded(_read, paths, GUARD_TIMEOUT_S))
+            batch = GUARD_BATCH if len(paths) > GUARD_BATCH else 1
+            items = list(in_child(_read, paths, GUARD_TIMEOUT_S, batch))
             step = len(files)
             return {entry: tuple(items[i * step : i * step + step]) for i, entry in enumerate(entries)}
         found: Bulk = {}
@@ -183,6 +197,11 @@ class Live:
 
         return netlink.dump(request, netns)
 
+    def answers(self, requests: Sequence[Dump]) -> dict[str, bytes | int]:
+        from sretool.host import netlink
+
+        return netlink.answers(requests)
+
     def run(self, argv: Sequence[str], timeout_s: float = 5.0) -> Completed:
         try:
             done = subprocess.run(
@@ -210,6 +229,20 @@ class Live:
             raise from_errno(error.errno or errno.EIO, f"fact {name}") from None
 
 
+def _stat(path: str) -> Stat:
+    found = os.stat(path)
+    return Stat(
+        found.st_mode,
+        found.st_ino,
+        found.st_dev,
+        found.st_uid,
+        found.st_size,
+        found.st_blocks,
+        found.st_mtime,
+        found.st_nlink,
+    )
+
+
 def _read(path: str) -> bytes:
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
@@ -234,80 +267,6 @@ def _rest(fd: int, data: bytes) -> bytes:
         if size > READ_LIMIT_BYTES:
             raise OSError(errno.EFBIG, "file too large")
     return b"".join(parts)
-
-
-def _guarded(work: Callable[[str], bytes], paths: Sequence[str], timeout_s: float) -> Iterator[bytes | int]:
-    """`work(path)` for each path in a child, results in order; errno where it failed, ETIMEDOUT
-    where it did not end in `timeout_s`. A child that hangs (a dead mount holds it in D state, where
-    even SIGKILL waits) is abandoned and another one goes on with the next path.
-    """
-    done = 0
-    while done < len(paths):
-        for item in _child(work, paths[done:], timeout_s):
-            yield item
-            done += 1
-
-
-def _child(work: Callable[[str], bytes], paths: Sequence[str], timeout_s: float) -> Iterator[bytes | int]:
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            os.close(reader)
-            with os.fdopen(writer, "wb") as out:
-                for path in paths:
-                    try:
-                        data = work(path)
-                        out.write(struct.pack("=iI", 0, len(data)) + data)
-                    except OSError as error:
-                        out.write(struct.pack("=iI", error.errno or errno.EIO, 0))
-                    out.flush()
-            status = 0
-        finally:
-            os._exit(status)
-    os.close(writer)
-    hung = False
-    try:
-        with selectors.DefaultSelector() as selector:
-            selector.register(reader, selectors.EVENT_READ)
-            for _ in paths:
-                head = _exactly(reader, selector, 8, timeout_s)
-                if head is None:
-                    hung = True
-                    yield errno.ETIMEDOUT
-                    return
-                number, size = struct.unpack("=iI", head)
-                body = _exactly(reader, selector, size, timeout_s)
-                if body is None:  # what comes after it cannot be told apart any more
-                    hung = True
-                    yield errno.ETIMEDOUT
-                    return
-                yield number or body
-    finally:
-        os.close(reader)
-        if hung:
-            os.kill(pid, signal.SIGKILL)
-        # a child in D state cannot be waited for; init reaps it when we are gone
-        for _ in range(50):
-            if os.waitpid(pid, os.WNOHANG)[0]:
-                break
-            time.sleep(0.001)
-
-
-def _exactly(fd: int, selector: selectors.BaseSelector, size: int, timeout_s: float) -> bytes | None:
-    """`size` bytes, or None when they do not come in `timeout_s` (or the child died)."""
-    parts = b""
-    end = time.monotonic() + timeout_s
-    while len(parts) < size:
-        if not selector.select(max(0.0, end - time.monotonic())):
-            return None
-        chunk = os.read(fd, size - len(parts))
-        if not chunk:
-            return None
-        parts += chunk
-    return parts
 
 
 def _identity() -> dict[str, object]:
@@ -362,8 +321,32 @@ def _adjtimex() -> dict[str, int]:
     }
 
 
+def _engine(name: str, path: str) -> object:
+    from sretool.host import engine
+
+    return engine.listing(name, path)
+
+
+def _engine_files(kind: str, root: str = "") -> object:
+    """What is in a home directory in a child: it may lie on a mount that is dead."""
+    from sretool.host import engine
+
+    if not root or root.startswith("/var/"):
+        return engine.files(kind, root)
+
+    def one(root: str) -> bytes:
+        return json.dumps(engine.files(kind, root)).encode()
+
+    found = next(in_child(one, [root], GUARD_TIMEOUT_S * 2))
+    if isinstance(found, int):
+        raise OSError(found, root)
+    return json.loads(found)
+
+
 FACTS: dict[str, Callable[..., object]] = {
     "identity": _identity,
     "user": _user,
     "adjtimex": _adjtimex,
+    "engine": _engine,
+    "engine-files": _engine_files,
 }

@@ -11,13 +11,14 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from sretool.errors import Denied, NotRecorded, ParseError, SourceError, SretoolError
-from sretool.host.attribution import Attribution, attribute, cgroup_path, matches
+from sretool.host.attribution import Attribution, attribute, attributed, matches
 from sretool.host.identity import identity
 from sretool.host.source import Source
 from sretool.host.source import pids as listed
 
 PIDS_PER_CALL = 64
 _DENIED = (errno.EACCES, errno.EPERM)
+SEE_OTHERS = "run with sudo to see other users' processes"
 NOBODY_KNOWN = Attribution()
 
 
@@ -124,7 +125,7 @@ def _describe(source: Source, pids: Iterable[int]) -> dict[int, Owner]:
         comm, cgroup = found[name]
         text = None if isinstance(comm, int) else _comm(comm)
         try:
-            path = None if isinstance(cgroup, int) else cgroup_path(cgroup)
+            path = None if isinstance(cgroup, int) else attributed(cgroup)[0]
         except ParseError:
             path = None
         owners[int(name)] = Owner(int(name), text, path)
@@ -176,8 +177,6 @@ def unseen(source: Source, owners: Owners, pids: Sequence[int] | None = None) ->
     if owners.blocked == errno.ENODATA:
         return NotRecorded("/proc/PID/fd", f"{message}: not in this recording", errno=errno.ENODATA)
     # with hidepid the others are not even listed
-    root = identity(source).uid == 0
-    if not owners.blocked and root:
+    if not owners.blocked and identity(source).uid == 0:
         return None
-    hint = "a process is closed even to root" if root else "run with sudo to see other users' processes"
-    return Denied("/proc/PID/fd", message, hint, errno=errno.EACCES)
+    return Denied("/proc/PID/fd", message, SEE_OTHERS, errno=errno.EACCES)

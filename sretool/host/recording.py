@@ -2,7 +2,8 @@
 
 A recording is a `.tar.gz` of plain files:
 
-    manifest.json              format, tool version, boot id, who recorded, the moments' clocks
+    manifest.json              format, tool version, boot id, who recorded, the moments' clocks, what was
+                               left out because the host is so large
     T0/files/proc/loadavg      files as read
     T0/netlink/3.bin           receive buffers, one after another; their sizes are in the index
     T0/runs/0.out, 0.err       what stock commands printed
@@ -18,14 +19,17 @@ from __future__ import annotations
 
 import errno
 import gzip
+import io
 import json
 import os
 import tarfile
 import zlib
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 from sretool.errors import SourceError, UsageError, from_errno
+from sretool.host import archive
 from sretool.host.shape import SECTIONS, sound
 from sretool.host.source import (
     READ_LIMIT_BYTES,
@@ -42,6 +46,7 @@ from sretool.host.source import (
 FORMAT = "sretool.recording/1"
 MEMBERS_LIMIT = 2_000_000
 TOTAL_LIMIT_BYTES = 2 * 1024 * 1024 * 1024
+_BUFFER_BYTES = 1 << 18
 LATEST_S = 253_402_300_799.0  # the end of the year 9999: the last second that has a date
 
 
@@ -73,15 +78,29 @@ class Recording:
     def clock(self) -> Clock:
         return self._moment.clock
 
-    def _index(self, section: str, key: str) -> Any:
+    def _index(self, section: str, key: str, what: str | None = None) -> Any:
         found = self._moment.index[section].get(key)
         if found is None:
-            raise self._failure(section, key)
+            raise self._failure(section, key, what)
         return found
 
-    def _failure(self, section: str, key: str) -> SourceError:
-        number = self._moment.index["errors"].get(f"{section} {key}", errno.ENODATA)
-        return from_errno(number, key)
+    def _failure(self, section: str, key: str, what: str | None = None) -> SourceError:
+        return from_errno(self._errno(section, key), what or key)
+
+    def _errno(self, section: str, key: str) -> int:
+        """Why there is nothing under `key`. A process that was not there when all were listed is gone,
+        whoever still names it: the file of a cgroup, the kernel's log.
+        """
+        number: int | None = self._moment.index["errors"].get(f"{section} {key}")
+        if number is not None:
+            return number
+        pid = key[len("/proc/") :].partition("/")[0] if key.startswith("/proc/") else ""
+        gone = pid.isdigit() and self._pids and pid not in self._pids
+        return errno.ESRCH if gone else errno.ENODATA
+
+    @cached_property
+    def _pids(self) -> frozenset[str]:
+        return frozenset(self._moment.index["dirs"].get("/proc", ()))
 
     def read(self, path: str) -> bytes:
         found = self._moment.files.get(path)
@@ -101,6 +120,10 @@ class Recording:
     def stat(self, path: str) -> Stat:
         return Stat(*self._index("stats", path))
 
+    def stats(self, paths: Sequence[str], timeout_s: float = 1.0) -> dict[str, Stat | int]:
+        known = self._moment.index["stats"]
+        return {path: Stat(*known[path]) if path in known else self._errno("stats", path) for path in paths}
+
     def statvfs(self, paths: Sequence[str], timeout_s: float = 2.0) -> dict[str, StatVfs | int]:
         known = self._moment.index["statvfs"]
         found: dict[str, StatVfs | int] = {}
@@ -112,14 +135,14 @@ class Recording:
     def bulk(
         self, parent: str, entries: Sequence[str], files: Sequence[str], *, guarded: bool = False
     ) -> Bulk:
-        known, errors = self._moment.files, self._moment.index["errors"]
+        known = self._moment.files
         found: Bulk = {}
         for entry in entries:
             items: list[bytes | int] = []
             for file in files:
                 path = f"{parent}/{entry}/{file}"
                 data = known.get(path)
-                items.append(errors.get(f"files {path}", errno.ENODATA) if data is None else data)
+                items.append(self._errno("files", path) if data is None else data)
             found[entry] = tuple(items)
         return found
 
@@ -137,9 +160,18 @@ class Recording:
             at += size
         return Frames(frames, entry["consistent"])
 
+    def answers(self, requests: Sequence[Dump]) -> dict[str, bytes | int]:
+        found: dict[str, bytes | int] = {}
+        for request in requests:
+            try:
+                found[request.key] = b"".join(self.netlink(request).frames)
+            except SourceError as error:
+                found[request.key] = error.errno or errno.EIO
+        return found
+
     def run(self, argv: Sequence[str], timeout_s: float = 5.0) -> Completed:
         key = json.dumps(list(argv))
-        entry = self._index("runs", key)
+        entry = self._index("runs", key, argv[0])  # as live names it: the arguments fill a screen
         stdout, stderr = (self._blob(f"{entry['blob']}.{end}", argv[0]) for end in ("out", "err"))
         return Completed(entry["exit_code"], stdout, stderr)
 
@@ -239,37 +271,31 @@ def _json(raw: bytes) -> dict[str, Any]:
 
 
 def _members(path: str) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
-    total = 0
+    total = count = 0
+
+    def admit(info: tarfile.TarInfo) -> None:
+        nonlocal total, count
+        if info.isdir():
+            return
+        if not info.isreg():
+            raise _foreign(path, f"it holds {info.name[:80]!r}, which is no plain file")
+        if info.name.startswith("/") or ".." in info.name.split("/"):
+            raise _foreign(path, f"its member {info.name[:80]!r} climbs out of the archive")
+        total += info.size
+        if info.size > READ_LIMIT_BYTES or total > TOTAL_LIMIT_BYTES or count >= MEMBERS_LIMIT:
+            raise _foreign(
+                path,
+                f"it is larger than the limits ({READ_LIMIT_BYTES >> 20} MiB a file, "
+                f"{TOTAL_LIMIT_BYTES >> 30} GiB, {MEMBERS_LIMIT} files)",
+            )
+        count += 1
+
     # a FIFO that nobody writes to would block open(2) for ever; one with a writer is as good as a file
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     os.set_blocking(handle, True)
     # tarfile's own "r|gz" checks no CRC, and before Python 3.12 falls over some damaged headers
-    with (
-        open(handle, "rb") as file,
-        gzip.GzipFile(fileobj=file, mode="rb") as plain,
-        tarfile.open(fileobj=plain, mode="r|") as tar,
-    ):
-        for info in tar:
-            if info.isdir():
-                continue
-            if not info.isreg():
-                raise _foreign(path, f"it holds {info.name[:80]!r}, which is no plain file")
-            parts = info.name.split("/")
-            if info.name.startswith("/") or ".." in parts:
-                raise _foreign(path, f"its member {info.name[:80]!r} climbs out of the archive")
-            total += info.size
-            if info.size > READ_LIMIT_BYTES or total > TOTAL_LIMIT_BYTES or len(found) >= MEMBERS_LIMIT:
-                raise _foreign(
-                    path,
-                    f"it is larger than the limits ({READ_LIMIT_BYTES >> 20} MiB a file, "
-                    f"{TOTAL_LIMIT_BYTES >> 30} GiB, {MEMBERS_LIMIT} files)",
-                )
-            member = tar.extractfile(info)
-            found[info.name] = member.read() if member is not None else b""
-            tar.members = []  # type: ignore[attr-defined]  # or a stream of members is kept in memory twice
-        plain.read(tarfile.RECORDSIZE + 1)  # past the padding: at its end gzip checks the CRC
-    return found
+    with open(handle, "rb") as file, gzip.GzipFile(fileobj=file, mode="rb") as plain:
+        return archive.unpack(io.BufferedReader(plain, _BUFFER_BYTES), admit)
 
 
 def _foreign(path: str, why: str) -> UsageError:

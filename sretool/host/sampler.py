@@ -18,17 +18,29 @@ class Sampler:
 
     ^C during the wait ends the wait: the second reading is taken at once, and `interrupted` says
     so, because what is known so far is worth showing.
+
+    `at_once`: the first call gives its reading without waiting for another one, for a watch that has
+    something to show from the start.
     """
 
-    def __init__(self, source: Source, seconds: float) -> None:
+    def __init__(self, source: Source, seconds: float, *, at_once: bool = False) -> None:
         self.source = source
         self.seconds = seconds
+        self.at_once = at_once
         self.interrupted = False
-        self._last: Any = None
+        self.last: Any = None
+        self._taken_at = 0.0
 
-    def pair(self, sample: Callable[[Source], S], during: During | None = None) -> tuple[S, S | None]:
+    def pair(
+        self,
+        sample: Callable[[Source], S],
+        during: During | None = None,
+        first: Callable[[Source], S] | None = None,
+    ) -> tuple[S, S | None]:
         """(now, before). With `seconds` 0, or a recording of one moment, before is None.
 
+        `first` takes the earlier reading where it is for nothing else: it may leave out what only
+        the newer one is asked for.
         `during(source, until)` is run between the readings of a live host: it may read as often
         as it likes and must return soon after `until()` becomes true.
         """
@@ -36,15 +48,27 @@ class Sampler:
             return sample(self.source), None
         if not self.source.live:
             earlier = self.source.earlier
-            return sample(self.source), None if earlier is None else sample(earlier)
-        before: S = self._last if self._last is not None else sample(self.source)
+            return sample(self.source), None if earlier is None else (first or sample)(earlier)
+        if self.last is not None:
+            before: S = self.last
+        else:
+            before = self._take(sample if self.at_once else first or sample)
+        if self.at_once:
+            self.at_once = False
+            return before, None
         self._wait(during)
-        now = sample(self.source)
-        self._last = now
-        return now, before
+        return self._take(sample), before
+
+    def _take(self, sample: Callable[[Source], S]) -> S:
+        self._taken_at = time.monotonic()
+        taken = sample(self.source)
+        self.last = taken
+        return taken
 
     def _wait(self, during: During | None) -> None:
-        end = time.monotonic() + self.seconds
+        # from reading to reading, whatever was done with it meanwhile; but a host or a terminal so
+        # slow that this takes all of the time gets some rest
+        end = max(self._taken_at + self.seconds, time.monotonic() + self.seconds / 2)
 
         def over() -> bool:
             return time.monotonic() >= end

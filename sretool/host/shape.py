@@ -40,12 +40,13 @@ def _targets(value: Any) -> bool:
 
 
 def _stat(value: Any) -> bool:
-    # the last is a time
+    # the seventh is a time; the number of links came later
     return (
         isinstance(value, list)
-        and len(value) == 7
+        and len(value) in (7, 8)
         and all(map(_word, value[:6]))
         and isinstance(value[6], (int, float))
+        and (value[7:] in ([], [None]) or _word(value[7]))
     )
 
 

@@ -25,7 +25,7 @@ class Clock(NamedTuple):
 
 
 class Stat(NamedTuple):
-    """The part of stat(2) that readers use."""
+    """The part of stat(2) that readers use. `links` is None in a recording that does not hold it."""
 
     mode: int
     inode: int
@@ -34,6 +34,7 @@ class Stat(NamedTuple):
     size_bytes: int
     blocks_512: int
     modified_s: float
+    links: int | None = None
 
 
 class StatVfs(NamedTuple):
@@ -117,6 +118,11 @@ class Source(Protocol):
     def stat(self, path: str) -> Stat:
         """stat(2), following links. May block on a dead mount: use for local files."""
 
+    def stats(self, paths: Sequence[str], timeout_s: float = 1.0) -> dict[str, Stat | int]:
+        """stat(2) of many files, following links, each within `timeout_s`; errno where it failed,
+        ETIMEDOUT where it did not answer, and for all that come after three of those.
+        """
+
     def statvfs(self, paths: Sequence[str], timeout_s: float = 2.0) -> dict[str, StatVfs | int]:
         """statvfs(3) of many mount points, each within `timeout_s`; errno where it failed,
         ETIMEDOUT where the filesystem did not answer.
@@ -137,6 +143,11 @@ class Source(Protocol):
 
     def netlink(self, request: Dump, netns: str | None = None) -> Frames:
         """All frames of one netlink dump, or of one request's single answer."""
+
+    def answers(self, requests: Sequence[Dump]) -> dict[str, bytes | int]:
+        """The one frame that answers each request, by its key, or the errno the kernel gave: many
+        small questions to one netlink protocol (taskstats of 4,000 processes) in one call.
+        """
 
     def run(self, argv: Sequence[str], timeout_s: float = 5.0) -> Completed:
         """A stock command, with a fixed environment, no shell, and a deadline."""

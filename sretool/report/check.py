@@ -13,6 +13,7 @@ from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 from msgspec import Meta, Struct
 
 from sretool.report.answer import Evidence, Finding, Severity, Subject
+from sretool.report.units import count_text
 
 M = TypeVar("M")
 
@@ -129,6 +130,11 @@ def check(
         )
 
     return wrap
+
+
+def others(found: int, noun: str) -> str:
+    """What the summary of the first of several alike says of the rest."""
+    return f"; the same holds for {count_text(found - 1, f'more {noun}')}" if found > 1 else ""
 
 
 def judge(rules: Iterable[Rule[Any]], model: object) -> Iterator[tuple[Verdict, list[Finding]]]:

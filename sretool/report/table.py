@@ -12,7 +12,7 @@ from typing import Any, Generic, Literal, TextIO, TypeVar, Union
 from msgspec import Struct
 
 from sretool.report.escape import ascii_only, cut, escape, width
-from sretool.report.units import text_for
+from sretool.report.units import form_for, text_for
 
 Style = Literal["", "good", "warning", "critical", "dim", "strong"]
 Span = tuple[str, Style]
@@ -102,8 +102,12 @@ def _title(name: str) -> str:
 
 
 def _field_cell(name: str) -> Callable[[Any], str]:
+    form = form_for(name)
+
     def cell(row: Any) -> str:
-        return text_for(name, getattr(row, name))
+        value = getattr(row, name)
+        # nearly all are numbers
+        return form(value) if value.__class__ is int or value.__class__ is float else text_for(name, value)
 
     return cell
 
@@ -145,8 +149,9 @@ def _escaped(texts: list[str], glyphs: Callable[[str], str]) -> tuple[list[str],
     joined = "".join(texts)
     if joined.isascii() and joined.isprintable():
         return texts, True
-    texts = [glyphs(escape(text)) for text in texts]
-    return texts, all(map(str.isascii, texts))
+    # many processes of one program have one command line
+    shown = {text: glyphs(escape(text)) for text in set(texts)}
+    return [shown[text] for text in texts], all(map(str.isascii, shown.values()))
 
 
 def _shrink(widths: list[int], shown: list[int], table: Table[Any], room: int) -> None:
@@ -179,8 +184,25 @@ def plain_text(line: Line) -> str:
     return escape(line) if isinstance(line, str) else "".join(escape(text) for text, _ in line)
 
 
-def table_lines(table: Table[Any], columns: int | None, glyphs: Callable[[str], str]) -> Iterator[str]:
-    """A table as text lines, header first."""
+Paint = Callable[[str, Style], str]
+_SGR: dict[Style, str] = {
+    "good": "\x1b[32m",
+    "warning": "\x1b[33m",
+    "critical": "\x1b[1;31m",
+    "dim": "\x1b[2m",
+    "strong": "\x1b[1m",
+}
+
+
+def paint(text: str, style: Style) -> str:
+    """Escaped text in a style, by ECMA-48 sequences."""
+    return f"{_SGR[style]}{text}\x1b[0m" if style and text else text
+
+
+def table_lines(
+    table: Table[Any], columns: int | None, glyphs: Callable[[str], str], paint: Paint | None = None
+) -> Iterator[str]:
+    """A table as text lines, header first; `paint` gives cells their styles."""
     if not table.rows:
         yield glyphs(table.empty)
         return
@@ -201,13 +223,24 @@ def table_lines(table: Table[Any], columns: int | None, glyphs: Callable[[str], 
             return [text.rjust(wide) for text in texts]
         return texts if i == last else [text.ljust(wide) for text in texts]
 
-    yield GAP.join(padded(i, [fitted.titles[i]])[0] for i in fitted.shown)
+    title = GAP.join(padded(i, [fitted.titles[i]])[0] for i in fitted.shown)
+    yield title if paint is None else paint(title, "strong")
     for start in range(0, len(table.rows), ROWS_AT_ONCE):
+        rows = table.rows[start : start + ROWS_AT_ONCE]
         chunk = [padded(i, fitted.cells[i][start : start + ROWS_AT_ONCE]) for i in fitted.shown]
+        if paint is not None:
+            styles = [table.columns[i].style for i in fitted.shown]
+            chunk = [_painted(texts, rows, style, paint) for texts, style in zip(chunk, styles)]
         for row in zip(*chunk):
             yield GAP.join(row).rstrip()
     for note in notes(table, fitted):
-        yield from _wrapped(note, columns, " ")
+        yield from wrapped(note, columns, " ")
+
+
+def _painted(
+    texts: Sequence[str], rows: Sequence[R], style: Callable[[R], Style] | None, paint: Paint
+) -> Sequence[str]:
+    return texts if style is None else [paint(text, style(row)) for text, row in zip(texts, rows)]
 
 
 def notes(table: Table[Any], fitted: Fitted) -> Iterator[str]:
@@ -218,7 +251,7 @@ def notes(table: Table[Any], fitted: Fitted) -> Iterator[str]:
         yield f"(no room for {', '.join(fitted.gone)}: widen the terminal or use --fields)"
 
 
-def _wrapped(text: str, columns: int | None, hanging: str) -> list[str]:
+def wrapped(text: str, columns: int | None, hanging: str) -> list[str]:
     """`text` in lines of at most `columns` columns, the later ones indented by `hanging`."""
     if columns is None or width(text) <= columns:
         return [text]
@@ -227,8 +260,16 @@ def _wrapped(text: str, columns: int | None, hanging: str) -> list[str]:
     return textwrap.wrap(text, columns, subsequent_indent=hanging, break_on_hyphens=False)
 
 
-def write(blocks: Sequence[Block], stream: TextIO, columns: int | None, unicode: bool) -> None:
-    """Print blocks as plain text; `columns` None means a pipe, where nothing is cut."""
+def write(
+    blocks: Sequence[Block],
+    stream: TextIO,
+    columns: int | None,
+    unicode: bool,
+    paint: Paint | None = None,
+) -> None:
+    """Print blocks as plain text, tables with styles where `paint` is given; `columns` None means a
+    pipe, where nothing is cut.
+    """
 
     def glyphs(text: str) -> str:
         return text if unicode else ascii_only(text)
@@ -239,11 +280,11 @@ def write(blocks: Sequence[Block], stream: TextIO, columns: int | None, unicode:
         if block.title:
             stream.write(glyphs(escape(block.title)) + "\n")
         if isinstance(block, Table):
-            for row in table_lines(block, columns, glyphs):
+            for row in table_lines(block, columns, glyphs, paint):
                 stream.write(row + "\n")
             continue
         for line in block.lines:
             text = glyphs(plain_text(line))
             hanging = " " * (len(text) - len(text.lstrip()) + block.indent)
-            for part in _wrapped(text, columns, hanging):
+            for part in wrapped(text, columns, hanging):
                 stream.write(part + "\n")

@@ -10,13 +10,16 @@ ColorFlag = Literal["auto", "always", "never"]
 
 
 class Terminal(NamedTuple):
-    """`columns` and `lines` are None on a pipe, where nothing is cut."""
+    """`columns` and `lines` are None on a pipe, where nothing is cut. `moves`: a terminal whose cursor
+    can be moved, so that a watch can redraw it.
+    """
 
     is_terminal: bool
     columns: int | None
     lines: int | None
     color: bool
     unicode: bool
+    moves: bool = False
 
 
 def detect(stream: TextIO, env: Mapping[str, str], color: ColorFlag = "auto") -> Terminal:
@@ -34,7 +37,10 @@ def detect(stream: TextIO, env: Mapping[str, str], color: ColorFlag = "auto") ->
             columns, lines = 80, 24
         if env.get("COLUMNS", "").isdigit() and int(env["COLUMNS"]) > 0:
             columns = int(env["COLUMNS"])
-    return Terminal(is_terminal, columns, lines, _color(is_terminal, env, color), _unicode(stream, env))
+    moves = is_terminal and env.get("TERM", "dumb") not in ("", "dumb", "unknown")
+    return Terminal(
+        is_terminal, columns, lines, _color(is_terminal, env, color), _unicode(stream, env), moves
+    )
 
 
 def _color(is_terminal: bool, env: Mapping[str, str], flag: ColorFlag) -> bool:

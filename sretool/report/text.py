@@ -97,6 +97,6 @@ def _draw_lines(block: Lines, out: Console, glyphs: Any) -> None:
             out.print(text)
             continue
         pieces = text[lead:].wrap(out, out.width - lead - block.indent)
-        out.print(Padding(pieces[0], (0, 0, 0, lead)))
+        out.print(Padding(pieces[0], (0, 0, 0, lead), expand=False))
         for piece in pieces[1:]:
-            out.print(Padding(piece, (0, 0, 0, lead + block.indent)))
+            out.print(Padding(piece, (0, 0, 0, lead + block.indent), expand=False))

@@ -46,6 +46,15 @@ def ms_text(value: float | None) -> str:
     return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
 
 
+def count_text(number: int, noun: str) -> str:
+    """`1 process`, `3 processes`, `0 directories`."""
+    if number == 1:
+        return f"1 {noun}"
+    if noun.endswith("ry"):
+        return f"{number} {noun[:-1]}ies"
+    return f"{number} {noun}{'es' if noun.endswith('s') else 's'}"
+
+
 def number_text(value: float | int | None) -> str:
     """A count, or a number with at most two decimals."""
     if value is None:

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from sretool.command import How, Run, command
-from sretool.errors import UsageError
 from sretool.report.answer import Answer
 from sretool.snapshot.model import Snapshot
 
@@ -37,13 +36,11 @@ def save(
     """Record this host: all that passive commands read, twice."""
     from sretool.snapshot import read, write
 
-    if os.path.lexists(path) and not force:
-        raise UsageError(path, "exists", "choose another name, or --force to replace it")
-    (now, errors), before = run.pair(write.record)
-    run.errors += errors
-    moments = [now] if before is None else [before[0], now]
-    size = write.save(moments, path, force)
-    return Answer(data=read.describe(path, size, write.about(now), moments))
+    with write.new(path, 2 if run.options.sample else 1, force) as recording:
+        now, _ = run.pair(recording.sample)
+        run.errors += now.errors
+        size, moments, manifest = recording.close()
+    return Answer(data=read.describe(path, size, manifest, moments))
 
 
 @command(
@@ -61,4 +58,5 @@ def show(
     from sretool.snapshot import read
 
     manifest, moments = load(path)
-    return Answer(data=read.describe(path, os.path.getsize(path), manifest, moments))
+    summary = [read.moment(number, moment, len(moment.files)) for number, moment in enumerate(moments)]
+    return Answer(data=read.describe(path, os.path.getsize(path), manifest, summary))

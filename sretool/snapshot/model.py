@@ -29,3 +29,7 @@ class Snapshot(Struct):
     uid: Annotated[int | None, Meta(description="user it was recorded as: 0 sees all")]
     tool_version: Annotated[str, Meta(description="sretool that wrote it")]
     moments: Annotated[list[Moment], Meta(description="the instants, oldest first")]
+    left_out: Annotated[
+        list[str],
+        Meta(description="by moment, what of so many processes was not recorded; it replays as not-recorded"),
+    ] = []

@@ -10,9 +10,9 @@ from sretool.report.times import rfc3339
 from sretool.snapshot.model import Moment, Snapshot
 
 
-def describe(path: str, size_bytes: int, about: dict[str, Any], moments: list[Recorded]) -> Snapshot:
+def describe(path: str, size_bytes: int, about: dict[str, Any], moments: list[Moment]) -> Snapshot:
     """The summary of a recording from its manifest's entries and its moments."""
-    uid = about.get("uid")
+    uid, left_out = about.get("uid"), about.get("left_out")
     return Snapshot(
         path=clean(path),
         size_bytes=size_bytes,
@@ -21,16 +21,18 @@ def describe(path: str, size_bytes: int, about: dict[str, Any], moments: list[Re
         boot_id=str(about["boot_id"]) if about.get("boot_id") else None,
         uid=uid if isinstance(uid, int) else None,
         tool_version=str(about.get("tool_version", "")),
-        moments=[_moment(number, moment) for number, moment in enumerate(moments)],
+        moments=moments,
+        left_out=[clean(str(what)[:200]) for what in left_out[:100]] if isinstance(left_out, list) else [],
     )
 
 
-def _moment(number: int, moment: Recorded) -> Moment:
+def moment(number: int, moment: Recorded, files: int) -> Moment:
+    """The summary of one of its moments, which has so many files."""
     return Moment(
         name=f"T{number}",
         at=rfc3339(moment.clock.wall),
         uptime_s=round(moment.clock.boot, 3),
-        files=len(moment.files),
+        files=files,
         requests=sum(len(moment.index[section]) for section in ("netlink", "runs", "facts")),
         failures=len(moment.index["errors"]),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from sretool.command import Look
 from sretool.report.table import Block, Lines, Table, columns_for
 from sretool.report.units import bytes_text
@@ -18,11 +20,12 @@ def snapshot(data: Snapshot, look: Look) -> list[Block]:
             [
                 [(data.path, "strong"), (f"  {bytes_text(data.size_bytes)}", "")],
                 f"host {data.host}, kernel {data.kernel}, recorded as {who} by sretool {data.tool_version}",
-                f"look at it with: sretool --from {data.path} triage",
+                *(f"left out of {what}" for what in data.left_out),
+                f"look at it with: sretool --from {shlex.quote(data.path)} triage",
             ]
         ),
         Table(
-            columns_for(FIELDS, right=FIELDS[3:]),
+            columns_for(FIELDS, titles={"failures": "NOT READ"}, right=FIELDS[3:]),
             data.moments,
         ),
     ]

@@ -18,7 +18,7 @@ from sretool.sockets import read
 from sretool.sockets.model import TCP_INFO_FIELDS, Listening, Sockets
 from sretool.sockets.read import diag
 
-_OWNER_FIELDS = {"pid", "process", "unit", "container", "cgroup"}
+_OWNER_FIELDS = {"pid", "process", "unit", "container", "container_name", "cgroup"}
 
 PortOption = Annotated[
     Optional[int], typer.Option("--port", help="This port, at either end.", metavar="N", min=1, max=65535)

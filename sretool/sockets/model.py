@@ -23,6 +23,13 @@ Unit = Annotated[
     Optional[str], Meta(description="systemd unit, from the process's cgroup, else the socket's own")
 ]
 Container = Annotated[Optional[str], Meta(description="container, from the same cgroup")]
+ContainerName = Annotated[
+    Optional[str],
+    Meta(
+        description="what the container is called by the engine's API, else by its files, in Kubernetes "
+        "NAMESPACE/POD/NAME; null when in none or only its id is known"
+    ),
+]
 Cgroup = Annotated[Optional[str], Meta(description="/proc/PID/cgroup, else INET_DIAG_CGROUP_ID")]
 Interface = Annotated[Optional[str], Meta(description="the device it is bound to, null when to none")]
 
@@ -61,6 +68,7 @@ class Socket(Struct, gc=False):
     unit: Unit
     container: Container
     cgroup: Cgroup
+    container_name: ContainerName = None
     rtt_ms: Annotated[
         Union[float, UnsetType, None],
         Meta(description="smoothed round-trip time (tcp_info); only when asked for by --fields or --sort"),
@@ -134,6 +142,7 @@ class Listener(Struct):
     unit: Unit
     container: Container
     cgroup: Cgroup
+    container_name: ContainerName = None
 
     @property
     def name(self) -> str:

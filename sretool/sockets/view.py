@@ -75,6 +75,8 @@ def _columns(
 ) -> list[Column[Any]]:
     """Address and port make one column where both are wanted."""
     shown, texts = list(fields), dict(cells)
+    if "container" not in shown:
+        texts["unit"] = _container_or_unit
     for end, cell in (("local", _local), ("remote", _remote)):
         if f"{end}_address" in shown and f"{end}_port" in shown:
             shown.remove(f"{end}_port")
@@ -88,6 +90,12 @@ def _columns(
         drop=[name for name in drop if name in shown],
         styles=styles,
     )
+
+
+def _container_or_unit(row: Socket | Listener) -> str:
+    if row.container:
+        return f"container:{row.container_name or row.container}"
+    return row.unit or UNKNOWN
 
 
 def _local(row: Socket | Listener) -> str:

@@ -57,7 +57,7 @@ def triage(
     every = {rule.id: rule for rule in with_thresholds(rules(), run.options.set_ or ())}
     wanted = chosen(every, only or (), skip or ())
     parts = needed(domains(), joined, wanted)
-    now, before = run.pair(sampler(parts))
+    now, before = run.pair(sampler(parts), first=sampler(parts, before=True))
     look = Look()
     models_of(parts, now, before, run.one(lambda source: state_of(parts, source)), look)
     verdicts_of(parts, joined, look, every, wanted)

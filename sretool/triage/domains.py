@@ -13,8 +13,9 @@ from sretool.report.check import Rule
 
 
 class Domain(NamedTuple):
-    """A domain as triage sees it. `sample` is called at both moments, `state` once after them;
-    `build` makes of what they gave (now, before, state) the model that `rules` judge.
+    """A domain as triage sees it. `sample` is called at both moments, or `before` at the first where
+    less is enough there, and `state` once after them; `build` makes of what they gave (now, before,
+    state) the model that `rules` judge.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Domain(NamedTuple):
     sample: Callable[[Source], Any]
     build: Callable[[Any, Any, Any], Any]
     state: Callable[[Source], Any] | None = None
+    before: Callable[[Source], Any] | None = None
 
 
 class Join(NamedTuple):
@@ -39,8 +41,10 @@ def domains() -> tuple[Domain, ...]:
     """Every domain that is read, in the order of the answer's `checks`."""
     from sretool.cgroups import checks as cgroup_checks
     from sretool.cgroups import read as cgroups
-    from sretool.procs import checks as process_checks
-    from sretool.procs import read as procs
+    from sretool.procs.deleted import checks as deleted_checks
+    from sretool.procs.deleted import read as deleted
+    from sretool.procs.list import checks as process_checks
+    from sretool.procs.list import read as procs
     from sretool.sockets import checks as socket_checks
     from sretool.sockets import read as sockets
     from sretool.triage import checks, read
@@ -56,9 +60,17 @@ def domains() -> tuple[Domain, ...]:
         Domain(
             "procs",
             process_checks.CHECKS,
-            # what the checks judge; command lines and users are for `procs list`
-            partial(procs.sample, ask=procs.Ask(cgroups=True, blocked=True, fds=True)),
+            partial(procs.sample, ask=procs.TRIAGE),
             lambda now, before, _: procs.build(now, before),
+            # whose each process is, and its descriptors and limits, are asked of it once
+            before=partial(procs.sample, ask=procs.TRIAGE_BEFORE),
+        ),
+        Domain(
+            "deleted",
+            deleted_checks.CHECKS,
+            lambda _: None,
+            lambda _, __, state: deleted.build(state),
+            partial(deleted.sample, ask=deleted.TRIAGE),
         ),
         Domain(
             "sockets",
@@ -72,17 +84,21 @@ def domains() -> tuple[Domain, ...]:
         Domain(
             "cgroups",
             cgroup_checks.CHECKS,
-            partial(cgroups.sample, ask=cgroups.Ask(cpu=True, pressure=True)),
-            lambda now, before, _: cgroups.build(now, before),
+            partial(cgroups.sample, ask=cgroups.COUNTERS),
+            cgroups.build,
+            partial(cgroups.sample, ask=cgroups.STATE),
         ),
     )
 
 
 def joins() -> tuple[Join, ...]:
     """The checks that join domains; they come after all others."""
-    from sretool.triage.joins import CHECKS, build
+    from sretool.triage import joins
 
-    return (Join("joins", CHECKS, ("host", "sockets", "cgroups"), build),)
+    return (
+        Join("starved", (joins.accept_queue_starved,), ("host", "sockets", "cgroups"), joins.build_starved),
+        Join("held", (joins.space_held,), ("host", "deleted"), joins.build_held),
+    )
 
 
 def groups() -> list[tuple[str, tuple[Rule[Any], ...]]]:

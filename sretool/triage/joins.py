@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from sretool.cgroups.model import Cgroup, Cgroups
+from sretool.procs.deleted.model import Deleted
 from sretool.report.answer import Evidence, Finding
 from sretool.report.check import Rule, Threshold, Unknown, check
+from sretool.report.units import bytes_text
 from sretool.sockets.model import Listener, Listening
 from sretool.triage.checks.evidence import percent
 from sretool.triage.read import Host
 
 NOT_THE_BACKLOG = "a longer backlog only delays the drops"
 OVERFLOW = "tcp.accept-queue-overflow"
+SPACE = "fs.space"
 
 
 @dataclass
@@ -30,7 +34,7 @@ class Starved:
     unknown: str = ""
 
 
-def build(models: Mapping[str, Any], rules: Mapping[str, Rule[Any]]) -> Starved:
+def build_starved(models: Mapping[str, Any], rules: Mapping[str, Rule[Any]]) -> Starved:
     """Ask the sockets' own check which listeners overflow."""
     listening: Listening = models["sockets"]
     rule = rules[OVERFLOW]
@@ -146,6 +150,83 @@ def _waiting(host: Host, row: Cgroup, threshold: float) -> Cause | None:
     )
 
 
-CHECKS = (accept_queue_starved,)
-REPLACES = {accept_queue_starved.id: OVERFLOW}
+@dataclass
+class Full:
+    """Filesystems that are almost full, by what `fs.space` found, and what deleted files hold."""
+
+    deleted: Deleted
+    full: list[Finding] = field(default_factory=list)
+    sizes: dict[str, int] = field(default_factory=dict)
+    unknown: str = ""
+
+
+def build_held(models: Mapping[str, Any], rules: Mapping[str, Rule[Any]]) -> Full:
+    """Ask the host's own check which filesystems are almost full."""
+    host: Host = models["host"]
+    rule = rules[SPACE]
+    model = Full(models["deleted"])
+    if host.spaces.value is not None:
+        model.sizes = {item.mount.point: item.total_bytes for item in host.spaces.value.spaces}
+    try:
+        model.full.extend(rule.judge(host, rule))
+    except Unknown as why:
+        model.unknown = str(why)
+    return model
+
+
+@check(
+    id="join.space-deleted",
+    title="a filesystem is almost full of deleted files",
+    reads=f"what {SPACE} and process.deleted-files read",
+    window="now",
+    thresholds={
+        "share": Threshold(1, "%", "judgement: giving back less does not end the want of space"),
+    },
+    remedy="restart what holds them, or empty them in place",
+    refs=("man:unlink(2)", "man:proc_pid_fd(5)"),
+)
+def space_held(model: Full, rule: Rule[Full]) -> Iterator[Finding]:
+    """An almost full filesystem, part of which deleted files hold that are still open: du(1) does not
+    see them, and removing more files may not help.
+
+    This finding stands in place of `fs.space` for the same filesystem, with its severity, when
+    deleted files hold more than `share` percent of it.
+    """
+    for full in model.full:
+        total = model.sizes.get(full.subject.id)
+        holders = [row for row in model.deleted.holders if row.mount == full.subject.id]
+        held = next((row for row in model.deleted.filesystems if row.mount == full.subject.id), None)
+        if not total or held is None or held.held_bytes / total * 100 <= rule["share"]:
+            continue
+        first = holders[0]
+        others = f" and {len(holders) - 1} more" if len(holders) > 1 else ""
+        yield rule.finding(
+            full.severity,
+            f"{full.summary}; {bytes_text(held.held_bytes)} ({held.held_bytes / total:.1%}) is held by "
+            f"deleted files of {first.called}{others}",
+            subject=full.subject,
+            evidence=[
+                *full.evidence,
+                Evidence(
+                    "held by deleted files",
+                    percent(held.held_bytes / total),
+                    "%",
+                    rule["share"],
+                    "/proc/PID/fd, st_blocks",
+                ),
+                Evidence(
+                    "the largest", f"{first.path}, {bytes_text(first.path_space_bytes)}", "", None, first.link
+                ),
+            ],
+            next=[f"sretool procs deleted --mount {shlex.quote(full.subject.id)}", *full.next[:1]],
+            remedy=first.remedy,
+        )
+    if model.unknown:
+        raise Unknown(model.unknown)
+    if model.full and model.deleted.unseen:
+        raise Unknown(f"/proc/PID/fd: files of {model.deleted.unseen} processes could not be looked at")
+
+
+CHECKS = (accept_queue_starved, space_held)
+REPLACES = {accept_queue_starved.id: OVERFLOW, space_held.id: SPACE}
 """Whose finding gives way to the join's, for the same subject."""

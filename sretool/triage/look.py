@@ -45,11 +45,16 @@ def needed(domains: Sequence[Domain], joins: Sequence[Join], chosen: Rules) -> l
     return [domain for domain in domains if domain.name in wanted]
 
 
-def sampler(domains: Sequence[Domain]) -> Callable[[Source], Readings]:
-    """One function that reads every domain, so that all of them speak of the same moment."""
+def sampler(domains: Sequence[Domain], *, before: bool = False) -> Callable[[Source], Readings]:
+    """One function that reads every domain, so that all of them speak of the same moment; `before` one
+    that only reads what the reading after it is compared with.
+    """
 
     def sample(source: Source) -> Readings:
-        return {domain.name: _attempt(domain.sample, source) for domain in domains}
+        return {
+            domain.name: _attempt(domain.before if before and domain.before else domain.sample, source)
+            for domain in domains
+        }
 
     return sample
 

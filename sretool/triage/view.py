@@ -8,7 +8,7 @@ from sretool.command import Look
 from sretool.report.answer import Finding
 from sretool.report.check import Verdict
 from sretool.report.table import FINDINGS, Block, Line, Lines, Style
-from sretool.report.units import UNKNOWN, bytes_text, duration_text, number_text
+from sretool.report.units import UNKNOWN, bytes_text, count_text, duration_text
 from sretool.triage.look import TOLD_BY
 from sretool.triage.model import HostSummary, Triage
 
@@ -29,27 +29,23 @@ def headline(data: Triage, findings: Sequence[Finding]) -> Line:
     name = data.host.hostname or "this host"
     unknown = sum(verdict.outcome == "unknown" for verdict in data.checks)
     judged = sum(verdict.outcome in ("found", "clear") for verdict in data.checks)
-    blind = f"; {_count(unknown, 'check')} could not look" if unknown else ""
+    blind = f"; {count_text(unknown, 'check')} could not look" if unknown else ""
     critical = sum(finding.severity == "critical" for finding in findings)
     warning = sum(finding.severity == "warning" for finding in findings)
     style: Style
     if critical or warning:
         parts = [f"{critical} critical"] if critical else []
-        parts += [_count(warning, "warning")] if warning else []
-        said = f"{name}: {', '.join(parts)} from {_count(judged, 'check')}{blind}."
+        parts += [count_text(warning, "warning")] if warning else []
+        said = f"{name}: {', '.join(parts)} from {count_text(judged, 'check')}{blind}."
         style = "critical" if critical else "warning"
     elif judged == 0:
         said = f"{name}: no check could be made; nothing is known."
         style = "warning"
     else:
         note = f", {len(findings)} to note" if findings else ""
-        said = f"{name}: nothing wrong found by {_count(judged, 'check')}{note}{blind}."
+        said = f"{name}: nothing wrong found by {count_text(judged, 'check')}{note}{blind}."
         style = "warning" if unknown else "good"
     return [(said, style)]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def host_line(host: HostSummary) -> Line:
@@ -57,7 +53,7 @@ def host_line(host: HostSummary) -> Line:
     loads = (host.load_1min, host.load_5min, host.load_15min)
     parts = [
         f"up {duration_text(host.uptime_s)}",
-        f"{number_text(host.cpus)} CPUs",
+        UNKNOWN if host.cpus is None else count_text(host.cpus, "CPU"),
         f"load {' '.join(UNKNOWN if value is None else f'{value:.2f}' for value in loads)}",
         f"{UNKNOWN if host.cpu_busy_ratio is None else f'{host.cpu_busy_ratio:.0%}'} busy",
         f"{bytes_text(host.memory_available_bytes)}/{bytes_text(host.memory_total_bytes)} memory available",
@@ -75,13 +71,15 @@ def looked_at(checks: list[Verdict], brief: bool) -> list[Line]:
         subjects = dict.fromkeys(id_.partition(".")[0] for id_ in judged)
         said = f"{', '.join(subjects)} (-v names the checks)" if brief else _by_subject(judged)
         lines.append([("looked at: ", "strong"), (said, "")])
+    unseen = [verdict for verdict in checks if verdict.outcome == "unknown"]
+    lines += _by_reason("could not look: ", unseen, "warning")
     # a check that found something and could not see the rest has its reason too
-    unseen = [
+    partly = [
         verdict
         for verdict in checks
-        if verdict.reason and verdict.outcome != "not-applicable" and not verdict.reason.startswith(TOLD_BY)
+        if verdict.outcome == "found" and verdict.reason and not verdict.reason.startswith(TOLD_BY)
     ]
-    lines += _by_reason("could not look at: ", unseen, "warning")
+    lines += _by_reason("found something, and could not see all: ", partly, "warning")
     absent = [verdict for verdict in checks if verdict.outcome == "not-applicable"]
     if brief and absent:
         said = f"{', '.join(verdict.id for verdict in absent)} (-v says why)"

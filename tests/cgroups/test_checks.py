@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sretool.cgroups.checks import CHECKS
+from sretool.cgroups.checks import cpu
 from sretool.cgroups.model import Cgroup, Cgroups
 from sretool.report.answer import Finding
 from sretool.report.check import Verdict, judge
@@ -18,7 +18,7 @@ def group(path: str, throttled: int = 0, periods: int = 10, quota: Any = 0.5) ->
 
 
 def looked(*rows: Cgroup, window_s: float | None = 1.0) -> tuple[Verdict, list[Finding]]:
-    ((verdict, found),) = judge(CHECKS, Cgroups(list(rows), len(rows), "v2", 0, window_s))
+    ((verdict, found),) = judge(cpu.CHECKS, Cgroups(list(rows), len(rows), "v2", 0, window_s))
     return verdict, found
 
 

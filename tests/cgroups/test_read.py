@@ -7,16 +7,18 @@ from typing import Any
 
 import msgspec
 import pytest
+from engine_replies import ID, OTHER
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sretool.cgroups import read
+from sretool.cgroups import files, read
 from sretool.cgroups.model import Cgroup, Cgroups
 from sretool.errors import Denied, Missing, ParseError
 from sretool.host.fake import Fake
 from sretool.host.source import Clock
 
 ROOT = "/sys/fs/cgroup"
+POD = "5f3c1c0e-8f6b-4a52-9d2d-0c5e1f6a7b8c"
 V2 = f"29 23 0:30 / {ROOT} rw - cgroup2 cgroup2 rw\n"
 V1 = "".join(
     f"{31 + n} 31 0:{31 + n} / {ROOT}/{name} rw - cgroup cgroup rw,{options}\n"
@@ -155,6 +157,23 @@ def test_v1_and_hybrid_say_the_same_of_a_v1_group(mountinfo: str) -> None:
     assert data.version == ("v1" if mountinfo == V1 else "hybrid")
 
 
+def test_groups_of_containers_and_pods_go_by_their_names() -> None:
+    pod = f"/kubepods/burstable/pod{POD}"
+    groups = [v2("", pids="1\n"), v2("/kubepods"), v2("/kubepods/burstable"), v2(pod)]
+    groups += [v2(f"{pod}/{ID}", pids="2\n"), v2(f"{pod}/{ID}/init.scope", pids="3\n"), v2(f"{pod}/{OTHER}")]
+    found = rows(host(*groups, {f"/var/log/containers/api-7d9-x2_prod_api-{ID}.log": ""}))
+    told = {path: (row.name, row.container_name, row.pod_name) for path, row in found.items()}
+    assert told == {
+        "/": ("/", "", ""),
+        "/kubepods": ("kubepods", "", ""),
+        "/kubepods/burstable": ("burstable", "", ""),
+        pod: ("pod prod/api-7d9-x2", "", "prod/api-7d9-x2"),
+        f"{pod}/{ID}": ("prod/api-7d9-x2/api", "prod/api-7d9-x2/api", "prod/api-7d9-x2"),
+        f"{pod}/{ID}/init.scope": ("init.scope", "prod/api-7d9-x2/api", "prod/api-7d9-x2"),
+        f"{pod}/{OTHER}": (OTHER[:12], None, "prod/api-7d9-x2"),
+    }
+
+
 def test_a_process_that_v1_puts_elsewhere_is_not_in_the_root_too() -> None:
     files = v1("", pids="1\n7\n") | {f"{ROOT}/memory/web/cgroup.procs": "7\n"}
     found = rows(host(files, mountinfo=V1))
@@ -230,11 +249,44 @@ def test_no_hierarchy_at_all() -> None:
 
 def test_only_what_is_asked_is_read() -> None:
     assert read.ask_for(["path", "processes"]) == read.Ask()
-    assert read.ask_for(["oom_kills"]) == read.Ask(memory=True)
+    assert read.ask_for(["oom_kills"]) == read.Ask(events=True)
+    assert read.ask_for(["memory_working_set_bytes"]) == read.Ask(memory=True, stat=True)
     assert read.ask_for(["memory_full_avg10_ratio"]) == read.Ask(pressure=True)
     assert read.ask_for(Cgroup.__struct_fields__) == read.EVERYTHING
     data = read.build(read.sample(host(v2("", memory_current="5")), read.Ask()))
     assert not {"memory_current_bytes", "cpu_ratio"} & set(msgspec.to_builtins(data.cgroups[0]))
+
+
+def test_triage_reads_once_who_is_in_a_group_and_how_it_is_limited() -> None:
+    removed, kept = v2("/removed"), v2("/a", pids="5\n", cpu_max="50000 100000\n")
+    counters = read.sample(host(v2(""), removed, kept), read.COUNTERS)
+    assert "v2/cpu.stat" in counters.groups["/a"]
+    assert not {"v2/cgroup.procs", "v2/cpu.max", "v2/pids.max"} & set(counters.groups["/a"])
+    state = read.sample(host(v2(""), kept, v2("/made")), read.STATE)
+    rows = {row.path: row for row in read.build(counters, None, state).cgroups}
+    assert set(rows) == {"/", "/a", "/made"}
+    assert (rows["/a"].processes, rows["/a"].cpu_limit_ratio, rows["/made"].oom_kills) == (1, 0.5, None)
+
+
+def test_files_of_controllers_that_v2_has_not_are_not_looked_for() -> None:
+    seen: set[str] = set()
+
+    class Watched(Fake):
+        def bulk(self, parent: str, entries: Any, files: Any, *, guarded: bool = False) -> Any:
+            seen.update(files)
+            return super().bulk(parent, entries, files, guarded=guarded)
+
+    made = {**v2("", pids="1\n"), "/proc/self/mountinfo": V2, f"{ROOT}/cgroup.controllers": "memory\n"}
+    row = read.build(read.sample(Watched(made), read.EVERYTHING)).cgroups[0]
+    assert {"memory.max", "cpu.stat", "io.pressure", "cgroup.events"} <= seen
+    assert not {"pids.max", "io.stat", "cpu.max", "cpuset.cpus"} & seen
+    assert (row.pids, row.pids_limit, row.cpu_limit_ratio) == (None, None, None)
+
+
+def test_every_field_beyond_the_name_is_on_demand() -> None:
+    row = Cgroup("/", "/", "", "", "", "", 1, 1)
+    asked = set().union(*files.FIELDS.values())
+    assert asked == set(Cgroup.__struct_fields__) - set(msgspec.to_builtins(row))
 
 
 def test_the_groups_that_hold_a_process() -> None:
@@ -263,3 +315,53 @@ def test_any_bytes_in_every_file(files: dict[str, bytes]) -> None:
     group = {f"{ROOT}/a/{name}": data for name, data in files.items()}
     group.setdefault(f"{ROOT}/a/cgroup.procs", b"")
     msgspec.json.encode(built(host(group, mono=101.0), host(group)))
+
+
+class Counted(Fake):
+    """Counts the files it is asked for in bulk."""
+
+    asked = 0
+
+    def bulk(self, parent, entries, files, *, guarded=False):
+        self.asked += len(entries) * len(files)
+        return super().bulk(parent, entries, files, guarded=guarded)
+
+
+def crowd(kind: type[Fake] = Fake, mono: float = 100.0, usage: int = 0) -> Fake:
+    """Two groups with processes, and a hundred without."""
+    one = v2("/a", pids="7\n", usage=usage, memory_current="4096")
+    below = v2("/b/c\udcff" if mono < 0 else "/b/c", pids="8\n", memory_current="1")
+    groups = [v2(""), one, v2("/b", memory_current="2"), below, *(v2(f"/e{number}") for number in range(100))]
+    found = host(*groups, mono=abs(mono))
+    return kind(found._files, clock=found.clock())
+
+
+def test_of_groups_without_processes_nothing_more_is_read_and_the_rest_is_the_same() -> None:
+    now, before = crowd(Counted, 101.0, 500_000), crowd(Counted)
+    lean = read.build(
+        read.populated(now, read.EVERYTHING),
+        read.populated(before, read.EVERYTHING.compared),
+        empty=False,
+    )
+    assert lean == built(crowd(Fake, 101.0, 500_000), crowd(), empty=False)
+    assert (lean.empty, [row.path for row in lean.cgroups]) == (100, ["/", "/a", "/b", "/b/c"])
+    assert [row.cpu_ratio for row in lean.cgroups if row.path == "/a"] == [0.5]
+    # who is in them, and all files of the four
+    assert isinstance(now, Counted)
+    assert now.asked < 104 + 4 * 60
+    whole = crowd(Counted)
+    read.sample(whole, read.EVERYTHING)
+    assert isinstance(whole, Counted)
+    assert whole.asked > 104 * 10
+
+
+def test_a_group_whose_name_is_no_text_keeps_its_numbers() -> None:
+    rows = read.build(read.populated(crowd(Fake, -100.0), read.EVERYTHING), empty=False).cgroups
+    assert [row.memory_current_bytes for row in rows if row.path.endswith("xff")] == [1]
+
+
+@pytest.mark.parametrize("part", files.FIELDS)
+def test_an_earlier_reading_of_what_is_compared_gives_the_same_rates(part: str) -> None:
+    ask = files.ask_for(files.FIELDS[part])
+    now, before = read.sample(crowd(Fake, 101.0, 500_000), ask), crowd()
+    assert read.build(now, read.sample(before, ask.compared)) == read.build(now, read.sample(before, ask))

@@ -47,6 +47,15 @@ def row_of(answer: Any, path: str) -> Any:
     return next(row for row in answer["data"]["cgroups"] if row["path"] == path)
 
 
+@pytest.mark.parametrize("words", [("cgroups", "show"), ("procs", "show")], ids=" ".join)
+def test_its_limits_are_those_of_a_process_in_it(throttled: tuple[str, int], words: tuple[str, str]) -> None:
+    path, pid = throttled
+    data = sretool(*words, pid, "--sample", 1, "--json").json["data"]
+    limits = {one["resource"]: one for one in data.get("group", data)["limits"]}
+    assert limits["cpu"]["own_limit"] == 0.2
+    assert (limits["memory"]["path"], limits["memory"]["limit"]) == (path, LIMIT_BYTES)
+
+
 @pytest.mark.parametrize("uid", [None, NOBODY])
 def test_a_throttled_group(throttled: tuple[str, int], uid: int | None) -> None:
     path, _pid = throttled

@@ -67,6 +67,23 @@ def test_a_container_goes_by_its_engine_and_short_id() -> None:
     assert drawn(rows) == ["/", "└─docker", f"  └─docker {ID}", "    └─init.scope"]
 
 
+def test_names_of_containers_and_pods() -> None:
+    rows = [
+        group("/"),
+        group("/kubepods"),
+        group("/kubepods/pod1", name="pod prod/api"),
+        group("/kubepods/pod1/" + "f" * 64, name="prod/api/web", container=ID, engine="containerd"),
+        group("/lxc/web", name="web", container="web", engine="lxc"),
+    ]
+    assert drawn(rows) == [
+        "/",
+        "├─kubepods",
+        "│ └─pod prod/api",
+        "│   └─containerd prod/api/web",
+        "└─lxc web",
+    ]
+
+
 def test_another_order_shows_whole_paths() -> None:
     assert drawn([group("/b/c"), group("/"), group("/b")]) == ["/b/c", "/", "/b"]
 

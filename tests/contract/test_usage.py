@@ -76,7 +76,7 @@ def test_an_option_without_a_command_is_not_called_unknown() -> None:
 def test_too_many_arguments(words: str, recording: Path, tmp_path: Path) -> None:
     if any(param.argument and param.multiple for param in COMMANDS[words].params):
         pytest.skip("it takes any number of words")
-    assert "extra" in refused(sretool(*line(words, tmp_path, recording), "more", "words", "still"))
+    assert "words still (see" in refused(sretool(*line(words, tmp_path, recording), "more", "words", "still"))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,9 @@ OTHER = "0123456789abcdef" * 4
 SHORT, OTHER_SHORT = ID[:12], OTHER[:12]
 UID = "5f3c1c0e-8f6b-4a52-9d2d-0c5e1f6a7b8c"
 UID_ = UID.replace("-", "_")
+ANN = "/user.slice/user-1000.slice/user@1000.service"
 STATIC = "a" * 32
+POD_SLICE = f"kubepods-pod{UID_}.slice"
 BURST = "kubepods.slice/kubepods-burstable.slice"
 
 PATHS = {
@@ -44,6 +46,15 @@ PATHS = {
     ),
     f"/docker/{ID}": Attribution(container=SHORT, engine="docker"),
     f"/docker/{ID}/init.scope": Attribution(container=SHORT, engine="docker"),
+    f"/k8s.io/{ID}": Attribution(container=SHORT, engine="containerd"),
+    f"/default/{ID}": Attribution(container=SHORT, engine="containerd"),
+    f"/system.slice/nerdctl-{ID}.scope": Attribution(
+        f"nerdctl-{ID}.scope", "system.slice", SHORT, "containerd"
+    ),
+    f"/docker/{OTHER}/docker/{ID}": Attribution(container=SHORT, engine="docker"),
+    f"/system.slice/docker-{OTHER}.scope/docker/{ID}": Attribution(
+        f"docker-{OTHER}.scope", "system.slice", SHORT, "docker"
+    ),
     f"/actions_job/{ID}": Attribution(container=SHORT),
     f"/{BURST}/kubepods-burstable-pod{UID_}.slice/cri-containerd-{ID}.scope": Attribution(
         f"cri-containerd-{ID}.scope", f"kubepods-burstable-pod{UID_}.slice", SHORT, "containerd", UID
@@ -54,6 +65,16 @@ PATHS = {
     f"/kubepods.slice/kubepods-pod{UID_}.slice/crio-conmon-{ID}.scope": Attribution(
         f"crio-conmon-{ID}.scope", f"kubepods-pod{UID_}.slice", pod=UID
     ),
+    f"/kubepods.slice/{POD_SLICE}/docker-{ID}.scope": Attribution(
+        f"docker-{ID}.scope", POD_SLICE, SHORT, "docker", UID
+    ),
+    f"/kubepods.slice/kubepods-pod{STATIC}.slice/cri-containerd-{ID}.scope": Attribution(
+        f"cri-containerd-{ID}.scope", f"kubepods-pod{STATIC}.slice", SHORT, "containerd", STATIC
+    ),
+    f"/kubepods/burstable/pod{UID}/crio-{ID}": Attribution(container=SHORT, engine="cri-o", pod=UID),
+    f"/kubepods/burstable/pod{UID}/crio-conmon-{ID}": Attribution(pod=UID),
+    f"/kubepods/burstable/pod{UID}": Attribution(pod=UID),
+    f"/docker/{OTHER}/kubelet/kubepods/burstable/pod{UID}/{ID}": Attribution(container=SHORT, pod=UID),
     f"/kubepods/burstable/pod{UID}/{ID}": Attribution(container=SHORT, pod=UID),
     f"/kubepods/besteffort/pod{STATIC}/{ID}": Attribution(container=SHORT, pod=STATIC),
     f"/kubepods/besteffort/pod{UID}/{ID}/docker/{OTHER}": Attribution(
@@ -77,6 +98,25 @@ PATHS = {
         "web.service", "system.slice", SHORT, "podman"
     ),
     f"/libpod_parent/libpod-{ID}": Attribution(container=SHORT, engine="podman"),
+    f"/libpod_parent/{OTHER}/libpod-{ID}": Attribution(container=SHORT, engine="podman", pod=OTHER_SHORT),
+    f"/libpod_parent/{OTHER}": Attribution(pod=OTHER_SHORT),
+    f"{ANN}/user.slice/libpod-{ID}.scope/container": Attribution(
+        "user@1000.service", "user-1000.slice", SHORT, "podman"
+    ),
+    f"{ANN}/user.slice/user-libpod_pod_{OTHER}.slice/libpod-{ID}.scope": Attribution(
+        "user@1000.service", "user-1000.slice", SHORT, "podman", OTHER_SHORT
+    ),
+    f"{ANN}/app.slice/docker-{ID}.scope": Attribution(
+        "user@1000.service", "user-1000.slice", SHORT, "docker"
+    ),
+    f"{ANN}/session.slice/dbus.service": Attribution("user@1000.service", "user-1000.slice"),
+    "/system.slice/web.service/runtime": Attribution("web.service", "system.slice"),
+    "/system.slice/snap.docker.dockerd.service": Attribution("snap.docker.dockerd.service", "system.slice"),
+    "/lxc.payload.user-1000_web/init.scope": Attribution(container="user-1000_web", engine="lxc"),
+    "/lxc.payload/web/ns": Attribution(container="web", engine="lxc"),
+    "/machine.slice/machine-deb.scope/payload/system.slice/nginx.service": Attribution(
+        "machine-deb.scope", "machine.slice", "deb", "machined"
+    ),
     "/lxc.payload.web/system.slice/nginx.service": Attribution(container="web", engine="lxc"),
     "/lxc.monitor.web": Attribution(),
     "/lxc/web": Attribution(container="web", engine="lxc"),
@@ -123,9 +163,10 @@ def test_the_line_that_says_whose_process_it_is(raw: bytes, path: str) -> None:
     assert cgroup_path(raw) == path
 
 
-def test_no_line_at_all() -> None:
+@pytest.mark.parametrize("raw", [b"", b"::", b"0::no/path"])
+def test_no_line_at_all(raw: bytes) -> None:
     with pytest.raises(ParseError):
-        cgroup_path(b"")
+        cgroup_path(raw)
 
 
 @given(st.text(alphabet="abcdef0123456789-_./:\\x" + "podscopeslicemachine", max_size=200))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import os
-import struct
-import time
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,8 +52,42 @@ def test_walk_lists_parents_before_children_and_follows_no_links(tmp_path: Path)
     (tmp_path / "a" / "loop").symlink_to(tmp_path)
     (tmp_path / "file").touch()
     assert live.walk(str(tmp_path)) == [".", "a", "b", "b/inner"]
+    (tmp_path / "b-c").mkdir()  # "-" comes before "/"
+    assert live.walk(str(tmp_path)) == [".", "a", "b", "b/inner", "b-c"]
     with pytest.raises(Missing):
         live.walk(str(tmp_path / "absent"))
+
+
+@pytest.mark.parametrize("links", [1, 2])
+def test_walk_goes_by_no_link_count_where_the_filesystem_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: int
+) -> None:
+    (tmp_path / "a" / "b" / "c").mkdir(parents=True)
+    (tmp_path / "d").mkdir()
+    real = os.stat
+
+    def stat(path: str, **how: Any) -> os.stat_result:
+        found = list(real(path, **how))
+        found[3] = links
+        return os.stat_result(found)
+
+    monkeypatch.setattr(os, "stat", stat)
+    assert Live().walk(str(tmp_path)) == [".", "a", "a/b", "a/b/c", "d"]
+
+
+def test_walk_of_control_groups_finds_what_find_does() -> None:
+    root = "/sys/fs/cgroup"
+    if not os.path.isdir(root):
+        pytest.skip("no control groups are mounted")
+
+    def found() -> list[str]:
+        done = subprocess.run(
+            ["find", root, "-type", "d", "-printf", "%P\n"], capture_output=True, check=False
+        )
+        return sorted(os.fsdecode(line) or "." for line in done.stdout.splitlines())
+
+    before, ours, after = found(), sorted(Live().walk(root)), found()
+    assert set(before) & set(after) <= set(ours) <= set(before) | set(after)
 
 
 def test_statvfs_agrees_with_the_library() -> None:
@@ -61,28 +96,6 @@ def test_statvfs_agrees_with_the_library() -> None:
     assert not isinstance(ours, int)
     assert (ours.block_bytes, ours.blocks, ours.inodes) == (theirs.f_frsize, theirs.f_blocks, theirs.f_files)
     assert found["/nowhere"] == errno.ENOENT
-
-
-def test_a_read_that_hangs_costs_its_own_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    def work(path: str) -> bytes:
-        if path == "hangs":
-            time.sleep(60)
-        if path == "dies":
-            os._exit(9)
-        if path == "fails":
-            raise OSError(errno.EIO, "EIO")
-        return path.encode()
-
-    started = time.monotonic()
-    found = list(live_module._guarded(work, ["a", "hangs", "b", "fails", "dies", "c"], 1.0))
-    assert found == [b"a", errno.ETIMEDOUT, b"b", errno.EIO, errno.ETIMEDOUT, b"c"]
-    assert time.monotonic() - started < 30
-
-
-def test_half_an_answer_of_a_child_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    given = iter([struct.pack("=iI", 0, 1), None, b"what follows is not looked at"])
-    monkeypatch.setattr(live_module, "_exactly", lambda *_: next(given))
-    assert list(live_module._child(str.encode, ["a", "b"], 1.0)) == [errno.ETIMEDOUT]
 
 
 def test_a_log_that_runs_over_while_it_is_read_is_read_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,3 +143,32 @@ def test_fd_links_show_our_own_files(tmp_path: Path) -> None:
         assert not isinstance(mine, int)
         assert mine[str(file.fileno())] == str(tmp_path / "open")
     assert links["999999999"] in (errno.ENOENT, errno.ESRCH)
+
+
+def test_stats_follow_a_link_to_a_file_without_a_name(tmp_path: Path) -> None:
+    with (tmp_path / "gone").open("wb") as file:
+        file.write(b"x" * 10_000)
+        file.flush()
+        link = f"/proc/{os.getpid()}/fd/{file.fileno()}"
+        assert live.stats([link])[link] == live.stat(link)
+        (tmp_path / "gone").unlink()
+        found = live.stats([link, str(tmp_path / "gone")])
+        stat, theirs = found[link], os.fstat(file.fileno())
+    assert not isinstance(stat, int)
+    assert (stat.links, stat.inode, stat.device, stat.size_bytes) == (0, theirs.st_ino, theirs.st_dev, 10_000)
+    assert found[str(tmp_path / "gone")] == errno.ENOENT
+    assert live.stats([]) == {}
+
+
+def test_after_three_files_that_hang_no_more_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def in_child(work: object, paths: list[str], timeout_s: float) -> Iterator[int]:
+        for path in paths:
+            asked.append(path)
+            yield errno.ETIMEDOUT if path != "b" else errno.ENOENT
+
+    monkeypatch.setattr(live_module, "in_child", in_child)
+    found = live.stats(["a", "b", "c", "d", "e", "f"])
+    assert asked == ["a", "b", "c", "d"]
+    assert list(found.values()) == [errno.ETIMEDOUT, errno.ENOENT, *[errno.ETIMEDOUT] * 4]

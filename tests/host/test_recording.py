@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from sretool.errors import Denied, Missing, NotRecorded, SourceError, UsageError
 from sretool.host.fake import Fake
-from sretool.host.recorder import Recorder, pack
+from sretool.host.recorder import Packer, Recorder, pack
 from sretool.host.recording import FORMAT, open_recording
 from sretool.host.source import Completed, Dump, Source, Stat, StatVfs
 
@@ -36,7 +36,7 @@ def host(load: str, earlier: Source | None = None) -> Fake:
         facts={"user 7": "joe"},
         runs={"systemctl": Completed(1, b"out", b"err")},
         statvfs={"/": StatVfs(1, 2, 3, 4, 5, 6, 7, 8), "/dead": errno.ETIMEDOUT},
-        stats={"/etc": Stat(1, 2, 3, 4, 5, 6, 7.5)},
+        stats={"/etc": Stat(1, 2, 3, 4, 5, 6, 7.5), "/proc/1/fd/4": Stat(1, 2, 3, 4, 5, 6, 7.5, 0)},
         earlier=earlier,
     )
 
@@ -60,6 +60,7 @@ def ask_everything(source: Source) -> list[object]:
         outcome(source.walk, "/proc"),
         outcome(source.readlink, "/proc/1/exe"),
         outcome(source.stat, "/etc"),
+        outcome(source.stats, ["/proc/1/fd/4", "/proc/1/fd/5"]),
         outcome(source.statvfs, ["/", "/dead"]),
         outcome(source.bulk, "/proc", ["1", "2"], ["stat", "io"]),
         outcome(source.links, "/proc", ["1", "2"], "fd"),
@@ -84,6 +85,23 @@ def written(tmp_path: Path, *sources: Source) -> str:
     return str(path)
 
 
+def test_a_process_that_no_listing_had_is_gone_and_not_unrecorded(tmp_path: Path) -> None:
+    recorder = Recorder(Fake({"/proc/1/stat": b"1 (init) S", "/proc/7/stat": b"7 (sh) S"}))
+    assert recorder.listdir("/proc") == ["1", "7"]
+    recorder.read("/proc/1/stat")
+    path = tmp_path / "host.tar.gz"
+    with path.open("wb") as file:
+        pack([recorder.moment], {}, file)
+    replayed = open_recording(str(path))
+    with pytest.raises(Missing):
+        replayed.read("/proc/99/stat")
+    assert replayed.bulk("/proc", ["1", "99", "7"], ["stat"]) == {
+        "1": (b"1 (init) S",),
+        "99": (errno.ESRCH,),
+        "7": (errno.ENODATA,),
+    }
+
+
 def test_replay_gives_what_the_host_gave(tmp_path: Path) -> None:
     first = host("0.1")
     second = host("9.9", earlier=first)
@@ -99,6 +117,9 @@ def test_what_nobody_asked_for_is_not_recorded_rather_than_absent(tmp_path: Path
     with pytest.raises(NotRecorded):
         replay.read("/proc/meminfo")
     assert replay.bulk("/proc", ["1"], ["schedstat"]) == {"1": (errno.ENODATA,)}
+    # a command by its name, as live does: its arguments would fill a screen
+    with pytest.raises(NotRecorded, match=r"^systemctl: not in this recording"):
+        replay.run(["systemctl", "show", "--property=" + "Id," * 200])
     with pytest.raises(Missing):
         replay.read("/proc/gone")
     with pytest.raises(Denied):
@@ -227,7 +248,74 @@ def test_every_truncation_is_refused_or_complete(tmp_path: Path) -> None:
     assert cuts > len(range(0, len(whole) - 8, 7)) * 0.9
 
 
-@settings(max_examples=150, deadline=None)
+def test_a_moment_has_one_listing_of_a_directory() -> None:
+    files = {"/proc/1/stat": "x"}
+    recorder = Recorder(Fake(files))
+    assert recorder.listdir("/proc") == ["1"]
+    recorder._inner = Fake({**files, "/proc/2/stat": "y"})
+    assert recorder.listdir("/proc") == ["1"]
+
+
+class Counted(Fake):
+    """Counts what is read in bulk."""
+
+    reads = 0
+
+    def bulk(self, parent, entries, files, *, guarded=False):
+        self.reads += len(entries) * len(files)
+        return super().bulk(parent, entries, files, guarded=guarded)
+
+
+def test_a_moment_has_one_reading_of_a_file() -> None:
+    source = Counted({f"/proc/{pid}/{file}": "x" for pid in (1, 2) for file in ("stat", "comm")})
+    recorder = Recorder(source)
+    recorder.bulk("/proc", ["1"], ["stat"])
+    recorder.bulk("/proc", ["1", "2"], ["stat"])
+    assert recorder.bulk("/proc", ["1", "2", "3"], ["comm", "stat"]) == {
+        "1": (b"x", b"x"),
+        "2": (b"x", b"x"),
+        "3": (errno.ENOENT, errno.ENOENT),
+    }
+    assert recorder.bulk("/proc", ["3"], ["stat"]) == {"3": (errno.ENOENT,)}
+    assert source.reads == 6
+    assert len(recorder.moment.files) == 4
+
+
+def test_a_file_read_from_two_parents_is_held_once(tmp_path: Path) -> None:
+    recorder = Recorder(Fake({"/sys/fs/cgroup/a/memory.max": "max"}))
+    recorder.bulk("/sys/fs", ["cgroup/a"], ["memory.max"])
+    recorder.bulk("/sys/fs/cgroup", ["a"], ["memory.max"])
+    recorder.read("/sys/fs/cgroup/a/memory.max")
+    path = tmp_path / "x.tar.gz"
+    with path.open("wb") as file:
+        packer = Packer(file)
+        assert packer.add(recorder.kept, recorder.drain()) == 1
+        packer.close({})
+    assert open_recording(str(path)).read("/sys/fs/cgroup/a/memory.max") == b"max"
+
+
+def test_of_a_moment_of_counters_the_rest_is_not_recorded(tmp_path: Path) -> None:
+    files = {"/proc/1/stat": "x", "/proc/1/cmdline": "y", "/proc/1/task/7/stat": "z", "/proc/loadavg": "1"}
+    recorder = Recorder(Fake(files, links={"/proc/1/exe": "/bin/a"}), counters_only=True)
+    assert recorder.bulk("/proc", ["1"], ["cmdline", "stat"]) == {"1": (errno.ENODATA, b"x")}
+    assert recorder.bulk("/proc/1/task", ["7"], ["stat"]) == {"7": (b"z",)}
+    for refused in (lambda: recorder.readlink("/proc/1/exe"), lambda: recorder.listdir("/proc/1/fd")):
+        with pytest.raises(NotRecorded):
+            refused()
+    assert recorder.read("/proc/loadavg") == b"1"
+    assert recorder.moment.files.keys() == {"/proc/1/stat", "/proc/1/task/7/stat", "/proc/loadavg"}
+    assert recorder.moment.index["errors"] == {}
+
+
+def test_guarded_reads_of_a_whole_host_end_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sretool.host.recorder.GUARDED_S", -1.0)
+    recorder = Recorder(Fake({"/proc/1/environ": "A=1"}))
+    assert recorder.bulk("/proc", ["1"], ["environ"], guarded=True) == {"1": (errno.ENODATA,)}
+    assert recorder.left_out == ["environ of 1 of 1 processes, for time"]
+    assert recorder.moment.files == {}
+
+
+@settings(max_examples=150)
 @given(st.data())
 def test_damaged_recordings_never_crash(data: st.DataObject) -> None:
     import tempfile

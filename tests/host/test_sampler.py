@@ -22,6 +22,19 @@ def test_a_recording_of_two_moments_gives_both_and_does_not_wait() -> None:
     assert time.monotonic() - started < 5
 
 
+def test_what_only_serves_to_compare_may_read_less() -> None:
+    less: Callable[[Source], str] = lambda source: f"less {source.read('/x').decode()}"  # noqa: E731
+    more: Callable[[Source], str] = lambda source: f"more {source.read('/x').decode()}"  # noqa: E731
+    now = Fake({"/x": "2"}, earlier=Fake({"/x": "1"}))
+    assert Sampler(now, 60.0).pair(more, first=less) == ("more 2", "less 1")
+    assert Sampler(now, 0).pair(more, first=less) == ("more 2", None)
+    now.live = True
+    watch = Sampler(now, 0.01)
+    assert [watch.pair(more, first=less) for _ in "12"] == [("more 2", "less 2"), ("more 2", "more 2")]
+    shown = Sampler(now, 0.01, at_once=True)
+    assert shown.pair(more, first=less) == ("more 2", None)
+
+
 def test_a_watch_reuses_the_last_reading() -> None:
     readings = iter(range(10))
     sampler = Sampler(Live(), 0.01)

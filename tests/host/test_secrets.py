@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sretool.host.secrets import mask
+from sretool.host.secrets import mask, mask_lines
 
 MASKED = {
     "app --password=hunter2 --port 80": "app --password=*** --port 80",
@@ -86,3 +86,10 @@ def test_any_bytes(raw: bytes) -> None:
     once = mask(raw)
     assert mask(once) == once
     assert once.count(b"\0") == raw.count(b"\0")
+
+
+def test_the_lines_of_a_crontab() -> None:
+    raw = b"MAILTO=root\n* * * * * root backup --password hunter2 -v\n5 4 * * * root TOKEN=abc curl http://a:b@c/\n"
+    assert mask_lines(raw) == (
+        b"MAILTO=root\n* * * * * root backup --password *** -v\n5 4 * * * root TOKEN=*** curl http://a:***@c/\n"
+    )

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli import NOBODY, sretool
 
 RECORDINGS = Path(__file__).resolve().parents[1] / "recordings"
 HEALTHY = RECORDINGS / "trixie-healthy.tar.gz"
+OLDER = RECORDINGS / "bookworm-healthy.tar.gz"
 STARVED = RECORDINGS / "trixie-starved-listener.tar.gz"
+FAULTY = RECORDINGS / "trixie-faulty.tar.gz"
+ENGINES = RECORDINGS / "trixie-engines.tar.gz"
 
 PASSIVE = [
     ("procs", "list"),
+    ("procs", "show", "1"),
+    ("procs", "why", "1"),
+    ("procs", "oom"),
+    ("procs", "deleted"),
     ("cgroups", "tree"),
+    ("cgroups", "top"),
+    ("cgroups", "show", "init.scope"),
     ("sockets", "list"),
     ("sockets", "listen"),
     ("net", "routes"),
@@ -22,22 +32,75 @@ PASSIVE = [
 ]
 
 
-@pytest.mark.parametrize("recording", [HEALTHY, STARVED], ids=lambda path: path.name)
-@pytest.mark.parametrize("words", PASSIVE, ids=" ".join)
-def test_every_passive_command_answers_whole_from_a_booted_host(
-    recording: Path, words: tuple[str, ...]
-) -> None:
-    done = sretool("--from", recording, *words, "--json")
-    assert done.code in (0, 1, 2), done.err
-    assert done.json["host"] == "vm-test"
-    assert done.json["status"] == "ok", done.json["errors"]
+@pytest.mark.parametrize("recording", [HEALTHY, OLDER, STARVED, FAULTY, ENGINES], ids=lambda path: path.name)
+def test_every_passive_command_answers_whole_from_a_booted_host(recording: Path) -> None:
+    for words in PASSIVE:
+        done = sretool("--from", recording, *words, "--json")
+        assert done.code in (0, 1, 2), (words, done.err)
+        assert done.json["host"] == "vm-test"
+        assert (done.json["status"], done.json["errors"]) == ("ok", []), words
 
 
-def test_a_healthy_host_is_called_healthy() -> None:
-    done = sretool("--from", HEALTHY, "triage", "--json")
+@pytest.mark.parametrize("recording", [HEALTHY, OLDER], ids=lambda path: path.name)
+def test_a_healthy_host_is_called_healthy(recording: Path) -> None:
+    done = sretool("--from", recording, "triage", "--json")
     assert (done.code, done.json["findings"]) == (0, [])
-    outcomes = {check["outcome"] for check in done.json["data"]["checks"]}
-    assert outcomes <= {"clear", "not-applicable"}
+    assert not [check["id"] for check in done.json["data"]["checks"] if check["outcome"] == "unknown"]
+
+
+def data(recording: Path, *words: str) -> Any:
+    return sretool("--from", recording, *words, "--json").json["data"]
+
+
+def test_a_host_with_many_faults_is_told_them_all() -> None:
+    found = {
+        finding["id"]: finding["subject"]
+        for finding in sretool("--from", FAULTY, "triage", "--json").json["findings"]
+    }
+    assert found["cgroup.oom-kill"]["id"] == "/shop.slice"
+    assert found["cgroup.pids-max"]["unit"] == "forks.service"
+    assert found["memory.oom-kill"]["id"] == "host"
+    assert found["units.restart-loop"]["unit"] == "crash.service"
+
+
+def test_kills_are_blamed_on_the_slice_above_the_unit() -> None:
+    oom = data(FAULTY, "procs", "oom")
+    assert len(oom["kills"]) == oom["kills_logged"] == oom["kills_total"] >= 2
+    for kill in oom["kills"]:
+        assert (kill["unit"], kill["level"], kill["limit_cgroup"]) == ("cart.service", "above", "/shop.slice")
+        assert kill["limit_bytes"] == 60 << 20
+    (memory,) = [
+        limit
+        for limit in data(FAULTY, "procs", "show", "cart.service")["group"]["limits"]
+        if limit["resource"] == "memory"
+    ]
+    assert (memory["path"], memory["limit"], memory["own_limit"]) == ("/shop.slice", 60 << 20, "max")
+
+
+def test_a_deleted_log_is_found_with_the_unit_that_holds_it() -> None:
+    (holder,) = data(FAULTY, "procs", "deleted")["holders"]
+    assert (holder["unit"], holder["path"], holder["fd"]) == ("cart.service", "/var/tmp/app.log", 7)
+    assert holder["space_bytes"] == 30 << 20
+
+
+def test_why_a_unit_runs_and_why_another_does_not() -> None:
+    cart = data(FAULTY, "procs", "why", "cart.service")
+    assert (cart["comm"], cart["cause"], cart["comes_back"]) == ("sh", "systemd", False)
+    crash = sretool("--from", FAULTY, "procs", "why", "crash.service")
+    assert crash.code == 3
+    assert "has no process" in crash.err
+    assert "it was restarted" in crash.err
+
+
+def test_containers_have_the_names_their_engines_gave_them() -> None:
+    names = {row["container_name"]: row for row in data(ENGINES, "procs", "list")["processes"]}
+    assert {"web", "db", "cache"} <= set(names)
+    assert names["db"]["pod_name"] == "data"
+    cache = data(ENGINES, "cgroups", "show", "cache")["cgroup"]
+    assert (cache["memory_limit_bytes"], cache["pids_limit"]) == (32 << 20, 20)
+    web = data(ENGINES, "procs", "why", "web")
+    assert web["command"] == "sleep 9001"
+    assert any("shop" in link["says"] for link in web["links"])
 
 
 def test_a_full_accept_queue_is_blamed_on_the_quota_that_fills_it() -> None:

@@ -29,7 +29,17 @@ from sretool.host.shape import SECTIONS
 RECORDING = Path(__file__).resolve().parents[1] / "recordings" / "trixie-starved-listener.tar.gz"
 COMMANDS = (
     "procs list --json",
+    "procs deleted --json",
+    "procs deleted --mapped",
+    "procs oom --json",
+    "procs why name:python3",
+    "procs why unit:app.service --json",
+    "procs why :8080",
+    "procs why 1 -v",
+    "procs oom",
     "procs list --fields pid,user,fds,fd_limit,wchan,stuck,command",
+    "procs show 1 --json",
+    "procs show 1 -v",
     "cgroups tree --json",
     "cgroups tree --all",
     "sockets list --json",
@@ -180,13 +190,13 @@ def damaged_manifests(draw: st.DrawFn) -> Members:
     return {"manifest.json": json.dumps({**MANIFEST, key: value}).encode()}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(damaged_files(), st.sampled_from(COMMANDS))
 def test_damaged_kernel_bytes_cost_their_own_part(changed: Members, command: str) -> None:
     assert run(changed, command)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(damaged_indexes() | damaged_manifests(), st.sampled_from(COMMANDS))
 def test_a_damaged_index_or_manifest_is_told_in_a_line(changed: Members, command: str) -> None:
     assert run(changed, command)

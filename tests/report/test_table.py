@@ -95,6 +95,8 @@ def test_lines_wrap_with_a_hanging_indent_and_pipes_do_not() -> None:
     out = io.StringIO()
     draw([block], out, Terminal(True, 60, 24, False, True))
     assert all(len(line) <= 60 for line in out.getvalue().splitlines())
+    # what is copied from a terminal drags no spaces along: the words' own space at most
+    assert not any(line.endswith("  ") for line in out.getvalue().splitlines())
 
 
 def test_ascii_terminals_get_ascii() -> None:

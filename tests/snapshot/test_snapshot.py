@@ -11,6 +11,15 @@ from typing import Any
 
 import pytest
 from cli import NOBODY, sretool
+from engine_replies import DOCKER_REPLY, ID, SHORT
+from procfs import host, process
+
+from sretool.errors import SretoolError
+from sretool.host import engines
+from sretool.host.live import Live
+from sretool.host.recording import Recording, load
+from sretool.host.sampler import Sampler
+from sretool.snapshot.write import new, record
 
 PASSIVE = [
     ("sockets", "list"),
@@ -20,6 +29,15 @@ PASSIVE = [
     ("net", "routes"),
     ("net", "addrs"),
     ("triage",),
+]
+PASSIVE_ALL = [
+    *PASSIVE,
+    ("procs", "show", "PID"),
+    ("procs", "why", "PID"),
+    ("procs", "oom"),
+    ("procs", "deleted"),
+    ("cgroups", "top"),
+    ("cgroups", "show", "/"),
 ]
 
 
@@ -124,3 +142,66 @@ def test_show_refuses_what_is_no_recording(tmp_path: Path) -> None:
         assert done.code == 64
         assert "not a recording" in done.err
         assert done.err.count("\n") == 1
+
+
+def test_names_of_containers_are_recorded_whole() -> None:
+    """The rooms need no more than a name, which the socket gives; what replays may want the rest."""
+    facts = {
+        f"engine docker {engines.DOCKER_SOCKET}": DOCKER_REPLY,
+        "engine-files docker": [{"ID": ID, "RestartCount": 2}],
+    }
+    met = host(process(7, cgroup=f"0::/system.slice/docker-{ID}.scope\n"), facts=facts)
+    moment, _ = record(met)
+    errors: list[SretoolError] = []
+    found = engines.containers(Recording("x", moment, None), errors)
+    assert (found[SHORT].name, found[SHORT].restarts) == ("shop-web-1", 2)
+    assert errors == []
+    none, _ = record(host(process(7), facts=facts))
+    assert [key for key in none.index["facts"] if key.startswith("engine")] == []
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A recording as of a host with more processes than are recorded whole twice."""
+    path = str(tmp_path_factory.mktemp("crowded") / "host.tar.gz")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sretool.snapshot.write.MANY", 0)
+        with new(path, 2, False) as recording:
+            Sampler(Live(), 0.2).pair(recording.sample)
+            recording.close()
+    return path
+
+
+@pytest.mark.parametrize("words", PASSIVE_ALL, ids=" ".join)
+def test_of_a_crowd_the_last_moment_is_whole_and_the_first_has_what_rates_need(
+    crowded: str, words: tuple[str, ...]
+) -> None:
+    # our own process recorded it, and is left out of its own table
+    named = [str(os.getppid()) if word == "PID" else word for word in words]
+    done = sretool("--from", crowded, *named, "--json")
+    assert done.code in (0, 1, 2), done.err
+    missing = [error["what"] for error in done.json["errors"] if error["code"] == "not-recorded"]
+    listed = load(crowded)[1][1].index["dirs"]["/proc"]
+    # a control group may name a process that began after /proc was listed
+    assert [
+        what for what in missing if not (what.startswith("/proc/") and what.split("/")[2] not in listed)
+    ] == []
+
+
+def test_rates_of_a_crowd_are_known(crowded: str) -> None:
+    fields = "pid,kernel,cpu_ratio,read_bytes_per_s,voluntary_switches_per_s,cpu_delay_ratio"
+    rows = sretool("--from", crowded, "procs", "list", "--json", "--fields", fields).json["data"]["processes"]
+    [me] = [row for row in rows if row["pid"] == os.getpid()]
+    assert isinstance(me["cpu_ratio"], float)
+    assert isinstance(me["voluntary_switches_per_s"], float)
+    [first, _] = sretool("snapshot", "show", crowded, "--json").json["data"]["moments"]
+    assert first["files"] > 0
+
+
+def test_what_was_left_out_of_a_crowd_is_said(crowded: str) -> None:
+    told = "T0: all of processes but stat, status, io, schedstat, wchan, threads and delays: over 0"
+    assert sretool("snapshot", "show", crowded, "--json").json["data"]["left_out"] == [told]
+    assert f"left out of {told}" in sretool("snapshot", "show", crowded).out
+    moments = load(crowded)[1]
+    assert f"/proc/{os.getpid()}/cmdline" in moments[1].files
+    assert f"/proc/{os.getpid()}/cmdline" not in moments[0].files

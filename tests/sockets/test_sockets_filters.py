@@ -16,21 +16,30 @@ def rows(what: str, *args: object) -> Any:
     return data["sockets" if what == "list" else "listeners"]
 
 
+def pid_of(unit: str) -> int:
+    processes = sretool("--from", RECORDING, "procs", "list", "--unit", unit, "--json").json["data"][
+        "processes"
+    ]
+    [pid] = [row["pid"] for row in processes]
+    return int(pid)
+
+
 @pytest.mark.parametrize(
-    ("option", "field", "value"),
-    [("--pid", "pid", 575), ("--process", "process", "python3"), ("--unit", "unit", "clients.service")],
+    ("field", "value"), [("pid", None), ("process", "python3"), ("unit", "clients.service")]
 )
-def test_only_the_sockets_of_the_owner_asked_for(option: str, field: str, value: object) -> None:
+def test_only_the_sockets_of_the_owner_asked_for(field: str, value: object) -> None:
+    value = value or pid_of("clients.service")
     every = rows("list")
     wanted = [row for row in every if row[field] == value]
     assert 0 < len(wanted) < len(every)
-    assert rows("list", option, value) == wanted
+    assert rows("list", f"--{field}", value) == wanted
 
 
-@pytest.mark.parametrize("option", [("--pid", 491), ("--process", "pyth*"), ("--unit", "app")])
+@pytest.mark.parametrize("option", [("--pid", None), ("--process", "pyth*"), ("--unit", "app")])
 def test_only_the_listeners_of_the_owner_asked_for(option: tuple[str, object]) -> None:
-    [row] = rows("listen", *option)
-    assert (row["local_port"], row["pid"]) == (8080, 491)
+    app = pid_of("app.service")
+    [row] = rows("listen", option[0], option[1] or app)
+    assert (row["local_port"], row["pid"]) == (8080, app)
 
 
 @pytest.mark.parametrize("option", [("--pid", 1), ("--process", "systemd"), ("--unit", "clients")])

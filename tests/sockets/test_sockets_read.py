@@ -5,14 +5,21 @@ import errno
 import frames
 import msgspec
 import pytest
+from engine_replies import DOCKER_REPLY, ID, SHORT
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sretool.command import Look
 from sretool.errors import SretoolError
+from sretool.host import engines
 from sretool.host.fake import Fake
 from sretool.host.source import Clock, Stat
+from sretool.report.table import table_lines
+from sretool.report.terminal import Terminal
 from sretool.sockets import read
+from sretool.sockets.model import Sockets
 from sretool.sockets.read.build import state_name
+from sretool.sockets.view import listing
 
 NGINX = "/system.slice/nginx.service"
 
@@ -131,6 +138,22 @@ def test_a_hidden_owner_has_the_unit_of_its_socket():
     )
     [row], _ = rows(source)
     assert (row.pid, row.unit, row.cgroup) == (None, "nginx.service", NGINX)
+
+
+def test_a_container_goes_by_its_name():
+    raw = frames.socket_message(local_port=80, inode=1000) + frames.socket_message(local_port=22, inode=2000)
+    inside = {f"/proc/{pid}/cgroup": f"0::/docker/{ID}\n" for pid in (812, 813)}
+    named = {f"engine docker {engines.DOCKER_SOCKET}": DOCKER_REPLY}
+    for facts, name in ((named, "shop-web-1"), ({}, None)):
+        found, errors = rows(host(raw, files=inside, facts=facts))
+        assert [(row.local_port, row.container, row.container_name) for row in found] == [
+            (22, None, None),
+            (80, SHORT, name),
+        ]
+        assert errors == []
+        look = Look(("local_port", "unit"), Terminal(False, None, 24, False, True), False)
+        (table,) = listing(Sockets(found, 2), look)
+        assert list(table_lines(table, None, str))[2].split() == ["80", f"container:{name or SHORT}"]
 
 
 def test_a_table_that_cannot_be_read_costs_itself():

@@ -15,6 +15,9 @@ GROUPS = [" ".join(branch.words) for branch in walk.branches()]
 
 # {tmp} is the test's own directory, {recording} a recording of this host made by the test
 ARGUMENTS: dict[str, list[str]] = {
+    "procs show": ["1"],
+    "procs why": ["1"],
+    "cgroups show": ["/"],
     "net route": ["127.0.0.1"],
     "net trace": ["127.0.0.1"],
     "dns trace": ["example.test", "--hints", "{tmp}/hints", "--port", "5399", "--timeout", "0.2"],

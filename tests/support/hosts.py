@@ -36,8 +36,25 @@ FSTAB = """\
 NETSTAT = "TcpExt: ListenOverflows ListenDrops\nTcpExt: {overflows} {drops}\n"
 SNMP = "Tcp: OutSegs RetransSegs\nTcp: {sent} {again}\n"
 CPU_STAT = "usage_usec {usage}\nnr_periods {periods}\nnr_throttled {throttled}\nthrottled_usec 0\n"
+_NO_EVENTS = "low 0\nhigh 0\nmax 0\noom 0\noom_kill 0\noom_group_kill 0\n"
+GROUP_FILES = {
+    "memory.events": _NO_EVENTS,
+    "memory.events.local": _NO_EVENTS,
+    "memory.current": "100000000\n",
+    "memory.max": "500000000\n",
+    "memory.high": "max\n",
+    "memory.stat": "anon 60000000\nfile 40000000\ninactive_file 30000000\nshmem 0\n",
+    "pids.current": "3\n",
+    "pids.max": "50\n",
+    "pids.events": "max 0\n",
+    "pids.events.local": "max 0\n",
+    "io.max": "254:0 rbps=1048576 wbps=max riops=max wiops=max\n",
+    "io.stat": "254:0 rbytes=0 wbytes=0 rios=0 wios=0 dbytes=0 dios=0\n",
+    "cgroup.events": "populated 1\nfrozen 0\n",
+}
 LIMITS = (
     "Limit                     Soft Limit           Hard Limit           Units\n"
+    "Max processes             63000                63000                processes\n"
     "Max open files            {soft}                 524288               files\n"
 )
 
@@ -46,6 +63,9 @@ def pressure(avg10: float = 0.0, avg60: float = 0.0, avg300: float = 0.0, total_
     """Some and full alike."""
     line = f"avg10={avg10:.2f} avg60={avg60:.2f} avg300={avg300:.2f} total={total_us}"
     return f"some {line}\nfull {line}\n"
+
+
+GROUP_FILES |= {f"{kind}.pressure": pressure() for kind in ("memory", "io")}
 
 
 def stat(
@@ -76,10 +96,21 @@ def diskstats(
     return f" 254 0 vda {numbers} {busy} {queue} 0 0 0 0 0 0\n 254 1 vda1 {numbers} {busy} {queue} 0 0 0 0\n"
 
 
-def process(pid: int, comm: str, *, state: str = "S", ppid: int = 1, ticks: int = 10) -> str:
+def process(
+    pid: int,
+    comm: str,
+    *,
+    state: str = "S",
+    ppid: int = 1,
+    ticks: int = 10,
+    faults: int = 0,
+    threads: int = 1,
+    policy: int = 0,
+) -> str:
     """A /proc/PID/stat line of 52 fields."""
-    rest = [state, ppid, 0, 0, 0, -1, 4194560, 0, 0, 0, 0, ticks, 0, 0, 0, 20, 0, 1, 0, 100, 1 << 20, 100]
-    return f"{pid} ({comm}) {' '.join(map(str, rest + [0] * 28))}\n"
+    rest = [state, ppid, 0, 0, 0, -1, 4194560, 0, 0, faults, 0, ticks, 0, 0, 0, 20, 0, threads, 0, 100]
+    rest += [1 << 20, 100, *[0] * 16, policy, *[0] * 11]
+    return f"{pid} ({comm}) {' '.join(map(str, rest))}\n"
 
 
 def listener(port: int, queue: int, backlog: int, drops: int, inode: int = LISTENER_INODE) -> bytes:
@@ -93,6 +124,12 @@ def listener(port: int, queue: int, backlog: int, drops: int, inode: int = LISTE
     )  # fmt: skip
     size = 16 + len(body) + len(attribute)
     return struct.pack("=IHHII", size, 20, 2, 1, 0) + body + attribute
+
+
+def unit_shown(name: str = "app.service", **properties: object) -> bytes:
+    """One unit as `systemctl show` prints it, Id not first."""
+    given = {"Restart": "on-failure", "NRestarts": 0, "Id": name, "ActiveState": "active", **properties}
+    return "".join(f"{key}={value}\n" for key, value in given.items()).encode()
 
 
 def space(
@@ -141,6 +178,10 @@ def healthy() -> Made:
         "/proc/loadavg": "0.10 0.08 0.05 1/100 1234\n",
         "/proc/meminfo": meminfo(),
         "/proc/vmstat": vmstat(),
+        "/proc/sys/kernel/pid_max": "4194304\n",
+        "/proc/sys/kernel/threads-max": "126000\n",
+        "/proc/sys/kernel/sched_rt_runtime_us": "950000\n",
+        "/proc/sys/kernel/sched_rt_period_us": "1000000\n",
         "/proc/sys/fs/file-nr": "1000\t0\t100000\n",
         "/proc/self/mountinfo": MOUNTINFO,
         "/etc/fstab": FSTAB,
@@ -160,6 +201,8 @@ def healthy() -> Made:
         f"{GROUP}/cgroup.procs": "812\n",
         f"{GROUP}/cpu.max": "50000 100000\n",
         f"{GROUP}/cpu.pressure": pressure(),
+        **{f"{GROUP}/{name}": text for name, text in GROUP_FILES.items()},
+        "/sys/fs/cgroup/cgroup.stat": "nr_descendants 4\nnr_dying_descendants 2\n",
         "/sys/block/vda/size": "1\n",
         "/sys/block/loop0/size": "1\n",
         **{f"/proc/pressure/{kind}": pressure() for kind in ("cpu", "memory", "io")},
@@ -206,6 +249,10 @@ def healthy() -> Made:
                 "status": 1,
             }
         },
-        runs={"systemctl": Completed(0, b"", b"")},
-        stats={"/run/systemd/system": Stat(0o40755, 1, 1, 0, 40, 0, 0.0)},
+        runs={"systemctl": Completed(0, b"", b""), "systemctl show": Completed(0, unit_shown(), b"")},
+        stats={
+            "/run/systemd/system": Stat(0o40755, 1, 1, 0, 40, 0, 0.0),
+            "/proc/1": Stat(0o40555, 1, 1, 0, 0, 0, 0.0),
+            "/proc/812": Stat(0o40555, 1, 1, 33, 0, 0, 0.0),
+        },
     )

@@ -23,6 +23,9 @@ def stat_line(
     threads: int = 1,
     rss: int = 10,
     majflt: int = 0,
+    nice: int = 0,
+    priority: int = 0,
+    policy: int = 0,
 ) -> bytes:
     rest = [
         ppid,
@@ -40,14 +43,19 @@ def stat_line(
         0,
         0,
         20,
-        0,
+        nice,
         threads,
         0,
         started,
         1 << 20,
         rss,
     ]
-    return b"%d (%s) %s %s\n" % (pid, comm, state, " ".join(map(str, rest + [0] * 28)).encode())
+    return b"%d (%s) %s %s\n" % (
+        pid,
+        comm,
+        state,
+        " ".join(map(str, [*rest, *[0] * 15, priority, policy, *[0] * 11])).encode(),
+    )
 
 
 def process(
@@ -58,10 +66,12 @@ def process(
     switches: int = 5,
     wchan: Any = "0",
     limit: str = "1024",
+    nproc: str = "63000",
     **stat: Any,
 ) -> Files:
     limits = (
         "Limit                     Soft Limit           Hard Limit           Units\n"
+        f"Max processes             {nproc:<20} 63000                processes\n"
         f"Max open files            {limit:<20} 524288               files\n"
     )
     return {
@@ -88,7 +98,17 @@ def host(
     **more: Any,
 ) -> Fake:
     """A host of these processes, owned by root unless `uids` says otherwise."""
-    files: Files = {"/etc/passwd": PASSWD, "/proc/self/mountinfo": "22 1 0:21 / /proc rw - proc proc rw\n"}
+    files: Files = {
+        "/etc/passwd": PASSWD,
+        "/proc/loadavg": "0.10 0.10 0.10 1/100 99\n",
+        "/proc/meminfo": "MemTotal: 16000 kB\nSwapTotal: 1000000 kB\nSwapFree: 1000000 kB\n",
+        "/proc/vmstat": "pswpin 0\n",
+        "/proc/sys/kernel/pid_max": "4194304\n",
+        "/proc/sys/kernel/threads-max": "126000\n",
+        "/proc/sys/kernel/sched_rt_runtime_us": "950000\n",
+        "/proc/sys/kernel/sched_rt_period_us": "1000000\n",
+        "/proc/self/mountinfo": "22 1 0:21 / /proc rw - proc proc rw\n",
+    }
     for one in processes:
         files.update(one)
     files.update(more)

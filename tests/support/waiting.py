@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -18,3 +19,11 @@ def until_asleep(process: subprocess.Popen[str]) -> None:
         still = still + 1 if fields[0] == "S" and used == before and used > 0 else 0
         before = used
         time.sleep(0.05)
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Until it is so."""
+    end = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < end, "it never became so"
+        time.sleep(0.02)

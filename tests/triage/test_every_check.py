@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import os
 import shlex
 from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
+from cgroup_faults import CGROUP_FAULTS
 from cli import sretool
+from everything import COMMANDS, takes
 from hosts import (
     CPU_STAT,
     GIB,
@@ -26,11 +29,12 @@ from hosts import (
     process,
     space,
     stat,
+    unit_shown,
     vmstat,
 )
 
 from sretool.command.thresholds import with_thresholds
-from sretool.host.source import Completed
+from sretool.host.source import Completed, Stat
 from sretool.report.answer import Finding
 from sretool.report.check import Verdict
 from sretool.triage.choose import chosen
@@ -44,10 +48,10 @@ def look_at(made: Made, only: tuple[str, ...] = (), thresholds: tuple[str, ...] 
     every = {rule.id: rule for rule in with_thresholds(rules(), thresholds)}
     wanted = chosen(every, only, ())
     parts = needed(domains(), joins(), wanted)
-    sample = sampler(parts)
     look = Look()
     assert source.earlier is not None
-    models_of(parts, sample(source), sample(source.earlier), state_of(parts, source), look)
+    before = sampler(parts, before=True)(source.earlier)
+    models_of(parts, sampler(parts)(source), before, state_of(parts, source), look)
     verdicts_of(parts, joins(), look, every, wanted)
     return look
 
@@ -107,6 +111,19 @@ def stuck(made: Made) -> None:
     made.links["/proc/900/fd/0"] = "/dev/null"
 
 
+def spinning(made: Made) -> None:
+    made.before["/proc/812/stat"] = process(812, "app", policy=1)
+    made.now["/proc/812/stat"] = process(812, "app", policy=1, ticks=105)
+
+
+def swapped(made: Made) -> None:
+    made.both("/proc/meminfo", meminfo(swap_kib=1_000_000).replace("SwapFree: 1000000", "SwapFree: 500000"))
+    made.both("/proc/812/status", "Name:\tapp\nVmSize:\t9 kB\nVmSwap:\t409600 kB\n")
+    made.before["/proc/812/stat"] = process(812, "app", faults=10)
+    made.now["/proc/812/stat"] = process(812, "app", faults=410)
+    made.now["/proc/vmstat"] = vmstat(back=450)
+
+
 def overflow(made: Made) -> None:
     made.now["/proc/net/netstat"] = NETSTAT.format(overflows=105, drops=105)
     made.netlink_before["inet-diag/tcp/4"] = [listener(8080, queue=129, backlog=128, drops=0)]
@@ -136,15 +153,34 @@ def oom_kill_logged(made: Made) -> None:
     at_us = int((made.uptime_s - 600) * 1e6)
     made.now["/dev/kmsg"] = (
         f"6,9,{at_us},-;oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,"
-        "oom_memcg=/system.slice/app.service,task_memcg=/system.slice/app.service,task=app,pid=99\n"
+        "oom_memcg=/system.slice/app.service,task_memcg=/system.slice/app.service,task=app,pid=99,uid=0\n"
         f"3,10,{at_us + 1},-;Memory cgroup out of memory: Killed process 99 (app) total-vm:1kB\n"
         " SUBSYSTEM=none\n"
     )
 
 
+def log_deleted(made: Made, size: int = 3 * GIB, files: int = 1) -> None:
+    """Files of /var/lib/data, 254:2, that the service holds."""
+    for number in range(files):
+        fd = f"/proc/812/fd/{100 + number}"
+        made.links[fd] = "/var/lib/data/app.log (deleted)"
+        made.stats[fd] = Stat(0o100644, 77 + number, os.makedev(254, 2), 0, size, size // 512, 0.0, 0)
+        made.both(f"/proc/812/fdinfo/{100 + number}", "pos:\t0\nmnt_id:\t28\n")
+
+
+def full_of_deleted(made: Made) -> None:
+    log_deleted(made)
+    made.statvfs["/var/lib/data"] = space(total=20 * GIB, available=GIB // 4)
+
+
 def oom_kill_the_log_has_lost(made: Made) -> None:
     made.both("/proc/vmstat", vmstat(oom=3))
     made.now["/dev/kmsg"] = f"6,900,{int((made.uptime_s - 120) * 1e6)},-;chatter\n"
+
+
+def ext4_aborted(made: Made) -> None:
+    """Linux 6.12: both option lists go on to say rw."""
+    made.now["/dev/kmsg"] += f"2,7,{int((made.uptime_s - 60) * 1e6)},-;{ABORTED}\n"
 
 
 def oom_kill_of_unknown_time(made: Made) -> None:
@@ -156,6 +192,12 @@ def held_back(made: Made) -> None:
     """Two seconds of pressure in a sample in which the CPUs were half idle: a quota's doing."""
     made.now["/proc/stat"] = stat(user=100, idle=100)
     made.now["/proc/pressure/cpu"] = pressure(90, 85, 70, total_us=1_001_000)
+
+
+def restarting(made: Made, times: int, ago_s: float, **more: object) -> None:
+    started = int((made.uptime_s - ago_s) * 1e6)
+    shown = unit_shown(NRestarts=times, ExecMainStartTimestampMonotonic=started, **more)
+    made.runs["systemctl show"] = Completed(0, shown, b"")
 
 
 class Fault(NamedTuple):
@@ -176,7 +218,9 @@ def set_space(point: str, **numbers: int) -> Callable[[Made], object]:
     return lambda made: made.statvfs.__setitem__(point, space(**numbers))
 
 
+ABORTED = "EXT4-fs (vda1): Remounting filesystem read-only"
 FAULTS = [
+    *(Fault(*fault) for fault in CGROUP_FAULTS),
     Fault("cpu.saturation", "warning", "all", "6 want to run on 2 CPUs", waiting_for_cpu),
     Fault("cpu.saturation", "warning", "all", "6 tasks want to run on 2 CPUs (this kernel", no_psi),
     Fault(
@@ -241,7 +285,13 @@ FAULTS = [
         ),
     ),
     Fault("memory.oom-kill", "warning", "host", "in this sample", set_now("/proc/vmstat", vmstat(oom=1))),
-    Fault("memory.oom-kill", "warning", "host", "last app (pid 99)", oom_kill_logged),
+    Fault(
+        "memory.oom-kill",
+        "warning",
+        "host",
+        "the last was app[99] of app.service, because of its own cgroup's limit (/system.slice/app.service)",
+        oom_kill_logged,
+    ),
     Fault("memory.oom-kill", "info", "host", "when is unknown", oom_kill_of_unknown_time),
     Fault("memory.oom-kill", "info", "host", "the log holds the last 2m01s only", oom_kill_the_log_has_lost),
     Fault("fs.space", "critical", "/dev/shm", "0 of 64.0M", set_space("/dev/shm", total=2**26, available=0)),
@@ -263,6 +313,14 @@ FAULTS = [
         "below a mount that is rw",
         set_now("/proc/self/mountinfo", MOUNTINFO.replace("/dev/vda1 rw", "/dev/vda1 ro")),
     ),
+    Fault(
+        "fs.read-only",
+        "critical",
+        "/",
+        "below a mount that is rw",
+        set_now("/proc/self/mountinfo", MOUNTINFO.replace("/dev/vda1 rw", "/dev/vda1 rw,emergency_ro")),
+    ),
+    Fault("fs.read-only", "critical", "/", "below a mount that is rw", ext4_aborted),
     Fault(
         "fs.read-only",
         "critical",
@@ -335,16 +393,67 @@ FAULTS = [
         ),
     ),
     Fault(
+        "units.restart-loop",
+        "warning",
+        "app.service",
+        "restarted 17 times, the last 4s ago",
+        lambda made: restarting(made, 17, 3),
+    ),
+    Fault(
+        "units.restart-loop",
+        "warning",
+        "app.service",
+        "restarted 5 times, waits for the next; its process exited with code 3",
+        lambda made: restarting(made, 5, 4000, SubState="auto-restart", ExecMainCode=1, ExecMainStatus=3),
+    ),
+    Fault(
         "process.zombies", "warning", "812", "7 zombies, 7 of them children of app", lambda m: zombies(m, 7)
     ),
     Fault("process.zombies", "critical", "812", "30 zombies", lambda m: zombies(m, 30)),
     Fault("process.disk-sleep", "warning", "900", "cp[900] did not move", stuck),
+    Fault(
+        "process.thread-limit",
+        "critical",
+        "33",
+        "user 33 has 62000 threads, and app[812] may have no more than 63000",
+        lambda made: made.both("/proc/812/stat", process(812, "app", threads=62_000)),
+    ),
+    Fault("process.realtime-hog", "warning", "812", "app[812] runs under fifo and used 95%", spinning),
+    Fault("process.swapped-hot", "warning", "812", "app[812] has 400M in swap and reads back 400", swapped),
     Fault(
         "process.fd-limit",
         "critical",
         "812",
         "3 of 3 file descriptors",
         set_now("/proc/812/limits", LIMITS.format(soft=3)),
+    ),
+    Fault(
+        "process.deleted-files",
+        "warning",
+        "812",
+        "app[812] (app.service) holds 3.0G of /var/lib/data (1.5% of 200G) in 1 deleted file",
+        log_deleted,
+    ),
+    Fault(
+        "process.deleted-files",
+        "info",
+        "812",
+        "(0.5% of 200G)",
+        lambda made: log_deleted(made, size=GIB),
+    ),
+    Fault(
+        "process.deleted-files",
+        "warning",
+        "812",
+        "in 100 deleted files",
+        lambda made: log_deleted(made, size=512, files=100),
+    ),
+    Fault(
+        "join.space-deleted",
+        "critical",
+        "/var/lib/data",
+        "256M of 20.0G available (1.2%); 3.0G (15.0%) is held by deleted files of app[812] (app.service)",
+        full_of_deleted,
     ),
     Fault("tcp.accept-queue-overflow", "critical", "127.0.0.1:8080", "app[812]", overflow),
     Fault(
@@ -389,7 +498,8 @@ def test_healthy_host_is_silent() -> None:
     look = look_at(healthy())
     assert look.findings == []
     assert {item.id: item.reason for item in look.verdicts if item.outcome != "clear"} == {
-        "memory.swapping": "this host has no swap"
+        "memory.swapping": "this host has no swap",
+        "process.swapped-hot": "this host has no swap",
     }
     assert look.errors == []
 
@@ -515,6 +625,27 @@ def test_join_takes_the_place_of_the_plain_finding() -> None:
     assert any("ListenOverflows" in item.what for item in joined.evidence)
 
 
+def test_what_deleted_files_hold_takes_the_place_of_a_full_filesystem() -> None:
+    made = healthy()
+    full_of_deleted(made)
+    look = look_at(made)
+    assert found(look, "fs.space") == []
+    joined = found(look, "join.space-deleted")[0]
+    assert "sudo truncate -s 0 /proc/812/fd/100" in joined.remedy
+    assert "restart app.service" in joined.remedy
+    log_deleted(made, size=GIB // 10)  # too little to be why
+    look = look_at(made)
+    assert len(found(look, "fs.space")) == 1
+    assert verdict(look, "join.space-deleted").outcome == "clear"
+
+
+def test_deleted_files_of_processes_that_cannot_be_seen_are_unknown() -> None:
+    made = healthy()
+    made.links = {}
+    seen = verdict(look_at(made), "process.deleted-files")
+    assert (seen.outcome, "no process could be looked at" in seen.reason) == ("unknown", True)
+
+
 def test_plain_overflow_keeps_its_own_finding() -> None:
     made = healthy()
     overflow(made)
@@ -581,6 +712,22 @@ def test_systemctl_that_fails_is_unknown() -> None:
     assert (outcome.outcome, "Host is down" in outcome.reason) == ("unknown", True)
 
 
+@pytest.mark.parametrize(("times", "ago_s"), [(4, 1), (900, 3600)], ids=["few", "long-ago"])
+def test_restarts_that_are_few_or_long_over_are_no_loop(times: int, ago_s: float) -> None:
+    made = healthy()
+    restarting(made, times, ago_s)
+    assert verdict(look_at(made), "units.restart-loop").outcome == "clear"
+
+
+def test_an_error_of_ext4_is_over_with_the_next_mount_and_is_not_told_by_others() -> None:
+    made = healthy()
+    ext4_aborted(made)
+    made.now["/dev/kmsg"] += "6,8,9000000,-;EXT4-fs (vda1): mounted filesystem 0000-1 r/w\n"
+    assert verdict(look_at(made), "fs.read-only").outcome == "clear"
+    made.now["/dev/kmsg"] = f"12,7,9000000,-;{ABORTED}\n"  # a process wrote this line
+    assert verdict(look_at(made), "fs.read-only").outcome == "clear"
+
+
 def test_a_missing_fstab_is_no_obstacle() -> None:
     made = healthy()
     made.both("/etc/fstab", errno.ENOENT)
@@ -626,6 +773,7 @@ def test_next_commands_can_be_typed() -> None:
     for step in ours:
         words = shlex.split(step)[1:]
         words += ["--count", "1"] if "-w" in words else []
-        words += [] if words[:2] == ["sockets", "list"] else ["--sample", "0.05"]
+        name = next(name for n in (3, 2, 1) if (name := " ".join(words[:n])) in COMMANDS)
+        words += ["--sample", "0.05"] if takes(name, "--sample") else []
         done = sretool(*words)
         assert done.code in (0, 1, 2, 3), f"{step}: {done.err}"

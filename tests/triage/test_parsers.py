@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sretool.errors import ParseError
+from sretool.host import mountinfo, oom
 from sretool.host.fake import Fake
 from sretool.host.source import Completed, StatVfs
 from sretool.triage.read import clock, cpu, disks, files, filesystems, memory, units
@@ -22,10 +22,10 @@ PARSERS: list[tuple[Callable[[bytes], Any], str]] = [
     (cpu.parse_load, "0.1 0.2 0.3 1/2 3"),
     (memory.parse_meminfo, meminfo()),
     (memory.parse_vmstat, vmstat()),
-    (memory.parse_oom_kills, "3,10,5,-;Out of memory: Killed process 9 (a) total-vm:1\n"),
+    (oom.parse_oom_kills, "3,10,5,-;Out of memory: Killed process 9 (a) total-vm:1\n"),
     (disks.parse_diskstats, diskstats()),
     (files.parse_file_nr, "1 0 10"),
-    (filesystems.parse_mountinfo, MOUNTINFO),
+    (mountinfo.parse_mountinfo, MOUNTINFO),
     (filesystems.parse_fstab, "/dev/x / ext4 defaults 0 1"),
     (clock.parse_adjtimex, '{"status": 1, "offset": 2, "max_error_us": 3}'),
     (lambda raw: units.parse_failed(Completed(0, raw, b"")), "a.service loaded failed failed A\n"),
@@ -82,29 +82,29 @@ def test_whole_disks_leaves_out_what_has_no_queue_of_its_own() -> None:
     assert disks.whole_disks(names, {"dm-0"}) == ["nvme0n1", "sda"]
 
 
-def mount(line: str) -> filesystems.Mount:
-    return filesystems.parse_mountinfo(line.encode())[0]
+def mount(line: str) -> mountinfo.Mount:
+    return mountinfo.parse_mountinfo(line.encode())[0]
 
 
 def test_hidden_mounts_are_not_asked() -> None:
-    mounts = filesystems.parse_mountinfo(
+    mounts = mountinfo.parse_mountinfo(
         b"1 0 8:1 / / rw - ext4 /dev/a rw\n"
         b"2 1 8:2 / /srv rw - ext4 /dev/b rw\n"
         b"3 2 8:3 / /srv/deep rw - ext4 /dev/c rw\n"
         b"4 2 8:4 / /srv rw - ext4 /dev/d rw\n"  # stacked on 2: hides it and what lies below it
         b"5 4 8:5 / /srv/other rw - ext4 /dev/e rw\n"
     )
-    assert [found.source for found in filesystems.visible(mounts)] == ["/dev/a", "/dev/d", "/dev/e"]
+    assert [found.source for found in mountinfo.visible(mounts)] == ["/dev/a", "/dev/d", "/dev/e"]
 
 
 def test_the_kernels_own_stack_of_mounts() -> None:
-    mounts = filesystems.parse_mountinfo(
+    mounts = mountinfo.parse_mountinfo(
         b"24 27 0:6 / /dev rw - devtmpfs devtmpfs rw\n"
         b"25 24 0:23 / /dev/shm rw - tmpfs old rw\n"
         b"27 1 254:0 / / rw - ext4 /dev/vda rw\n"
         b"30 25 0:27 / /dev/shm rw - tmpfs new rw\n"
     )
-    assert [found.source for found in filesystems.visible(mounts)] == ["devtmpfs", "/dev/vda", "new"]
+    assert [found.source for found in mountinfo.visible(mounts)] == ["devtmpfs", "/dev/vda", "new"]
 
 
 def test_each_filesystem_once_by_its_best_name() -> None:
@@ -144,7 +144,7 @@ def test_a_dead_server_costs_one_wait() -> None:
     lines = ["1 0 8:1 / / rw - ext4 /dev/a rw"]
     sources = ["filer:/a", "filer:/b", "filer:/c", "other:/a", "other:/b", "//smb/x", "//smb/y"]
     lines += [f"{i} 1 0:{i} / /m{i} rw - nfs4 {name} rw" for i, name in enumerate(sources, 2)]
-    mounts = filesystems.parse_mountinfo("\n".join(lines).encode())
+    mounts = mountinfo.parse_mountinfo("\n".join(lines).encode())
     asked: list[tuple[str, ...]] = []
 
     class Host(Fake):
@@ -164,29 +164,3 @@ def test_octal_escapes_and_optional_fields() -> None:
     found = mount(r"36 35 98:0 /a\040b /mnt\011x rw,noatime master:1 shared:2 - ext3 /dev/r\134x rw,errors=c")
     assert (found.root, found.point, found.source) == ("/a b", "/mnt\tx", "/dev/r\\x")
     assert "errors=c" in found.super_options
-
-
-OOM = b"""\
-6,1000,90000000,-;app invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0
-6,1001,90000001,-;oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,\
-oom_memcg=/kubepods/pod1,task_memcg=/kubepods/pod1/c,task=app,pid=4242,uid=1000
-3,1002,90000002,-;Memory cgroup out of memory: Killed process 4242 (a) b) total-vm:1kB, anon-rss:1kB
-6,1003,95000000,-;oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0,global_oom,\
-task_memcg=/user.slice,task=java,pid=77,uid=0
-3,1004,95000001,-;Out of memory: Killed process 77 (java) total-vm:1kB, anon-rss:1kB
-12,1005,96000000,-;Out of memory: Killed process 1 (forged) total-vm:1kB
-4,1006,x,-;Out of memory: Killed process 5 (forged) total-vm:1kB
-"""
-
-
-def test_oom_kills_name_victim_and_whose_limit() -> None:
-    first, second = memory.parse_oom_kills(OOM)
-    assert (first.pid, first.name, first.limit) == (4242, "a) b", "/kubepods/pod1")
-    assert (second.pid, second.name, second.limit) == (77, "java", "")
-    assert first.at_s == pytest.approx(90.0, abs=0.001)
-
-
-def test_where_the_log_begins() -> None:
-    assert memory.parse_log_start(b"6,0,5000000,-;Linux\n SUBSYSTEM=none\n6,1,6000000,-;x\n") == 0.0
-    assert memory.parse_log_start(b" SUBSYSTEM=none\n6,70,5000000,-;x\n") == 5.0
-    assert memory.parse_log_start(b"") == math.inf

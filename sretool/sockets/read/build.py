@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from sretool.errors import ParseError
 from sretool.host import netstat
-from sretool.host.attribution import attribute, matches
+from sretool.host.attribution import Attribution, attribute, matches
+from sretool.host.engines import name_of
 from sretool.host.netstat import Counters
 from sretool.sockets.model import Listener, Listening, Socket, Sockets, TcpCounters
 from sretool.sockets.read import diag
@@ -43,9 +44,10 @@ class _Whose(NamedTuple):
     unit: str | None
     container: str | None
     cgroup: str | None
+    container_name: str | None
 
 
-_UNKNOWN = _Whose(None, None, None, None, None)
+_UNKNOWN = _Whose(None, None, None, None, None, None)
 
 
 class _Texts(dict[bytes, str]):
@@ -71,7 +73,7 @@ def build_list(now: Sample, narrow: Narrow = EVERYONE, *, info: bool = False) ->
             (_, _, _, state, _, retransmits, local_port, remote_port, local, remote, index, _, _,
              rqueue, wqueue, uid, inode) = record[0]
             # fmt: on
-            pid, process, unit, container, cgroup = whose(record)
+            pid, process, unit, container, cgroup, container_name = whose(record)
             if not anyone and not narrow.keeps(pid, process, unit):
                 continue
             listening = tcp and state == diag.LISTEN
@@ -99,6 +101,7 @@ def build_list(now: Sample, narrow: Narrow = EVERYONE, *, info: bool = False) ->
                 unit,
                 container,
                 cgroup,
+                container_name,
             )
             if info:
                 row.rtt_ms, row.rtt_min_ms, row.retransmits_total = _info(record, tcp)
@@ -130,8 +133,7 @@ def _attributor(now: Sample) -> Callable[[diag.Record], _Whose]:
         return lambda _: _UNKNOWN
     by_pid: dict[int, _Whose] = {}
     for pid, owner in now.owners.processes.items():
-        found = owner.attribution
-        by_pid[pid] = _Whose(pid, owner.comm, found.unit or None, found.container or None, owner.cgroup)
+        by_pid[pid] = _whose(pid, owner.comm, owner.attribution, owner.cgroup, now)
     by_inode, cgroups = now.owners.by_inode, now.cgroups
 
     def whose(record: diag.Record) -> _Whose:
@@ -139,21 +141,25 @@ def _attributor(now: Sample) -> Callable[[diag.Record], _Whose]:
         pid = by_inode.get(inode)
         if pid is not None:
             return by_pid[pid]
-        return _by_cgroup(record, cgroups) if cgroups and inode else _UNKNOWN
+        return _by_cgroup(record, now) if cgroups and inode else _UNKNOWN
 
     return whose
 
 
-def _by_cgroup(record: diag.Record, cgroups: dict[int, str]) -> _Whose:
+def _whose(
+    pid: int | None, process: str | None, found: Attribution, cgroup: str | None, now: Sample
+) -> _Whose:
+    name = name_of(found, now.containers) or None
+    return _Whose(pid, process, found.unit or None, found.container or None, cgroup, name)
+
+
+def _by_cgroup(record: diag.Record, now: Sample) -> _Whose:
     try:
         number = diag.cgroup_id(diag.attributes(record, "inet-diag"))
     except ParseError:
         return _UNKNOWN
-    path = cgroups.get(number or 0)
-    if path is None:
-        return _UNKNOWN
-    found = attribute(path)
-    return _Whose(None, None, found.unit or None, found.container or None, path)
+    path = now.cgroups.get(number or 0)
+    return _UNKNOWN if path is None else _whose(None, None, attribute(path), path, now)
 
 
 def build(now: Sample, before: Sample | None = None, narrow: Narrow = EVERYONE) -> Listening:
@@ -233,6 +239,7 @@ def _listener(
         unit=owner.unit,
         container=owner.container,
         cgroup=owner.cgroup,
+        container_name=owner.container_name,
     )
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from sretool.errors import Missing, ParseError, SourceError, SretoolError, Unsupported
-from sretool.host import interfaces, netlink, netstat, owners
+from sretool.host import engines, interfaces, netlink, netstat, owners
+from sretool.host.attribution import attribute
+from sretool.host.engines import Container
 from sretool.host.netstat import Counters
 from sretool.host.owners import Owners
 from sretool.host.source import Clock, Source
@@ -33,10 +35,14 @@ class Ask(NamedTuple):
 TRIAGE = Ask(tcp_states=1 << diag.LISTEN, udp_states=0, memory=True, users=False, counters=True)
 LISTENERS = Ask(tcp_states=1 << diag.LISTEN, udp_states=1 << diag.CLOSED, memory=True, counters=True)
 EVERYTHING = Ask(info=True, memory=True, counters=True, every_process=True)
+COUNTERS = EVERYTHING._replace(owners=False, users=False)
+"""All that is compared with a second reading."""
 
 
 class Sample(NamedTuple):
-    """One reading. `owners` is None when they were not asked for or could not be read."""
+    """One reading. `owners` is None when they were not asked for or could not be read; `containers`
+    are by short id, as far as the owners are in any.
+    """
 
     clock: Clock
     tables: list[diag.Table]
@@ -46,6 +52,7 @@ class Sample(NamedTuple):
     interfaces: dict[int, str]
     counters: Counters | None
     errors: list[SretoolError]
+    containers: dict[str, Container] = {}
 
 
 def sample(source: Source, ask: Ask) -> Sample:
@@ -57,6 +64,10 @@ def sample(source: Source, ask: Ask) -> Sample:
     records = [record for table in tables for record in table.records]
     found = _owners(source, ask, records, errors) if ask.owners else None
     cgroups = _cgroups(source, records, found) if found is not None else {}
+    containers: dict[str, Container] = {}
+    if found is not None:
+        paths = {owner.cgroup for owner in found.processes.values() if owner.cgroup is not None}
+        containers = engines.named(source, errors, map(attribute, paths.union(cgroups.values())))
     users = user_names(source, {values[15] for values, _, _ in records}, errors) if ask.users else {}
     names: dict[int, str] = {}
     if any(values[10] for values, _, _ in records) or ask.every_process:
@@ -64,7 +75,7 @@ def sample(source: Source, ask: Ask) -> Sample:
             names = interfaces.read(source)
         except (SourceError, ParseError) as error:
             errors.append(error)
-    return Sample(clock, tables, found, cgroups, users, names, counters, errors)
+    return Sample(clock, tables, found, cgroups, users, names, counters, errors, containers)
 
 
 def _tables(source: Source, ask: Ask, errors: list[SretoolError]) -> list[diag.Table]:

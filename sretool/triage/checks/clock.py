@@ -69,7 +69,7 @@ def unsynchronised(host: Host, rule: Rule[Host]) -> Iterator[Finding]:
             ),
         ],
         remedy=remedy,
-        next=["timedatectl timesync-status", "chronyc tracking"],
+        next=["timedatectl timesync-status", "chronyc tracking"] if running or enabled else ["timedatectl"],
     )
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import errno
+import shlex
 from collections.abc import Iterator
 
 from sretool.errors import Missing, from_errno
+from sretool.host.mountinfo import Mount, visible
 from sretool.report.answer import Evidence, Finding, Severity, Subject
 from sretool.report.check import NotApplicable, Rule, Threshold, Unknown, check
-from sretool.report.units import bytes_text
+from sretool.report.units import bytes_text, duration_text
 from sretool.triage.checks.evidence import percent
 from sretool.triage.read import STATVFS_TIMEOUT_S, Host
-from sretool.triage.read.filesystems import IMAGES, PSEUDO, Filesystems, Mount, Space, visible
+from sretool.triage.read.filesystems import IMAGES, PSEUDO, Filesystems, Space
 
 GIB = 1024**3
+# ext4's emergency_ro and shutdown: fs/ext4/super.c _ext4_show_options, Linux 6.15
+NO_WRITES = {"ro", "emergency_ro", "shutdown"}
 LATER = "mounts that could not be asked: "
 
 
@@ -82,7 +86,10 @@ def space(host: Host, rule: Rule[Host]) -> Iterator[Finding]:
                 Evidence("available", item.available_bytes, "bytes", None, "statvfs f_bavail"),
                 Evidence("filesystem", f"{mount.source} ({mount.type})", "", None, "/proc/self/mountinfo"),
             ],
-            next=[f"du -xh -d1 {mount.point} | sort -h | tail", f"lsof +L1 {mount.point}"],
+            next=[
+                f"du -xh -d1 {shlex.quote(mount.point)} | sort -h | tail",
+                f"sretool procs deleted --mount {shlex.quote(mount.point)}",
+            ],
             remedy="remove what fills it; it holds memory (tmpfs) as long as it stays"
             if mount.type == "tmpfs"
             else "",
@@ -129,7 +136,7 @@ def inodes(host: Host, rule: Rule[Host]) -> Iterator[Finding]:
                 Evidence("inodes left", percent(ratio), "%", rule[severity], "statvfs f_favail/f_files"),
                 Evidence("inodes left", item.inodes_available, "inodes", None, "statvfs f_favail"),
             ],
-            next=[f"du -x --inodes -d2 {point} | sort -n | tail"],
+            next=[f"du -x --inodes -d2 {shlex.quote(point)} | sort -n | tail"],
         )
     _unasked(found)
 
@@ -137,15 +144,17 @@ def inodes(host: Host, rule: Rule[Host]) -> Iterator[Finding]:
 @check(
     id="fs.read-only",
     title="a filesystem became read-only",
-    reads="/proc/self/mountinfo, /etc/fstab",
+    reads="/proc/self/mountinfo, /etc/fstab, ext4's lines in /dev/kmsg",
     window="now",
     remedy="read the kernel's log for the error, save what you can, then check filesystem and device",
     refs=("man:proc_pid_mountinfo(5)", "man:ext4(5)", "man:fstab(5)"),
 )
 def read_only(host: Host, rule: Rule[Host]) -> Iterator[Finding]:
     """On an error ext4 (errors=remount-ro), btrfs and others turn the filesystem read-only below a
-    mount that still says rw: the two option lists of mountinfo then disagree. `mount -o remount,ro`
-    changes both; then /etc/fstab says what was meant.
+    mount that still says rw: the two option lists of mountinfo then disagree. ext4 of Linux 6.12 to
+    6.14 refuses writes while both lists say rw, and tells only the kernel's log, which an ordinary
+    user may not read; later it says emergency_ro. `mount -o remount,ro` changes both lists; then
+    /etc/fstab says what was meant.
 
     critical: the filesystem is ro below an rw mount; or both are ro and fstab wants the mount rw.
     """
@@ -155,7 +164,10 @@ def read_only(host: Host, rule: Rule[Host]) -> Iterator[Finding]:
     unsure: list[str] = []
     seen: set[str] = set()
     for mount in visible(mounts):
-        if mount.type in PSEUDO or mount.type in IMAGES or "ro" not in mount.super_options:
+        aborted_s = host.aborted.get(mount.device)
+        if mount.type in PSEUDO or mount.type in IMAGES:
+            continue
+        if aborted_s is None and not mount.super_options & NO_WRITES:
             continue
         line = wanted.get(mount.point)
         if "rw" in mount.options:
@@ -178,7 +190,15 @@ def read_only(host: Host, rule: Rule[Host]) -> Iterator[Finding]:
                 Evidence(
                     "mount", "rw" if "rw" in mount.options else "ro", "", None, "/proc/self/mountinfo options"
                 ),
-                Evidence("filesystem", "ro", "", "rw", "/proc/self/mountinfo super options"),
+                Evidence("filesystem", "ro", "", "rw", "/proc/self/mountinfo super options")
+                if aborted_s is None
+                else Evidence(
+                    "writes stopped",
+                    f"{duration_text(max(0.0, host.log_now_s - aborted_s))} ago",
+                    "",
+                    None,
+                    "/dev/kmsg",
+                ),
                 Evidence(
                     "fstab",
                     None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sretool.host.oom import OomKill
 from sretool.report.answer import Evidence, Finding, Severity
 from sretool.report.check import NotApplicable, Rule, Threshold, Unknown, check
-from sretool.report.units import bytes_text, duration_text
+from sretool.report.units import bytes_text, count_text, duration_text
 from sretool.triage.checks.evidence import HOST, percent, stall, stall_evidence
 from sretool.triage.read import Host
 
@@ -187,19 +188,32 @@ def oom_kill(host: Host, rule: Rule[Host]) -> Iterator[Finding]:
     since = host.log_now_s - rule["minutes"] * 60
     logged = [kill for kill in host.oom_kills.value or [] if kill.at_s >= since]
     evidence = [
-        Evidence("kills in this sample", None if old is None else fresh, "kills", 0, "/proc/vmstat oom_kill"),
-        Evidence("kills since boot", pages.oom_kills, "kills", None, "/proc/vmstat oom_kill"),
+        Evidence(
+            "kills in this sample",
+            None if old is None else fresh,
+            "kills",
+            0 if fresh else None,
+            "/proc/vmstat oom_kill",
+        ),
+        Evidence(
+            "kills since boot",
+            pages.oom_kills,
+            "kills",
+            None if fresh or logged else 0,
+            "/proc/vmstat oom_kill",
+        ),
     ]
     for kill in logged[-5:]:
         ago = duration_text(max(0.0, host.log_now_s - kill.at_s))
-        limit = f"limit of cgroup {kill.limit}" if kill.limit else "the host's memory"
-        evidence.append(
-            Evidence(f"killed {ago} ago", f"{kill.name} (pid {kill.pid}), {limit}", "", None, "/dev/kmsg")
-        )
-    look = ["journalctl -k -g 'oom-kill|Out of memory'", *LOOK]
+        said = f"{_victim(kill)} because of {kill.whose_limit}"
+        evidence.append(Evidence(f"killed {ago} ago", said, "", None, "/dev/kmsg"))
+    if logged:
+        window = f"in the last {rule['minutes']:g} min"
+        evidence.append(Evidence(f"kills {window}", len(logged), "kills", 0, "/dev/kmsg"))
+    look = ["sretool procs oom", *LOOK]
     count = max(fresh, len(logged))
     if count:
-        last = f", last {logged[-1].name} (pid {logged[-1].pid})" if logged else ""
+        last = f"; the last was {_victim(logged[-1])}, because of {logged[-1].whose_limit}" if logged else ""
         window = f"in the last {rule['minutes']:g} min" if logged else "in this sample"
         yield rule.finding(
             "warning",
@@ -218,6 +232,10 @@ def oom_kill(host: Host, rule: Rule[Host]) -> Iterator[Finding]:
         )
 
 
+def _victim(kill: OomKill) -> str:
+    return f"{kill.name}[{kill.pid}]" + (f" of {kill.owner}" if kill.owner else "")
+
+
 def _unseen(host: Host, since: float) -> str:
     """Why a kill after `since` may not be in the log we have; empty when it would be."""
     start = host.log_start_s.value
@@ -231,7 +249,7 @@ def _unseen(host: Host, since: float) -> str:
 
 
 def _killed(count: int) -> str:
-    return f"the kernel killed {count} {'process' if count == 1 else 'processes'}"
+    return f"the kernel killed {count_text(count, 'process')}"
 
 
 CHECKS = (available, pressure, swapping, oom_kill)

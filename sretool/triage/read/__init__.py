@@ -13,11 +13,11 @@ from functools import partial
 from typing import NamedTuple, TypeVar
 
 from sretool.errors import Missing, ParseError, SourceError, SretoolError, Unsupported
-from sretool.host import pressure
+from sretool.host import mountinfo, oom, pressure, systemd
 from sretool.host.pressure import Pressure
 from sretool.host.source import Clock, Completed, Source, StatVfs
 from sretool.triage.read import clock, cpu, disks, files, filesystems, memory, units
-from sretool.triage.read.memory import Memory, OomKill, PageCounters
+from sretool.triage.read.memory import Memory, PageCounters
 from sretool.triage.read.part import Part, Raw, attempt, parsed
 
 T = TypeVar("T")
@@ -67,11 +67,12 @@ class Sample:
     time_running: list[str] = field(default_factory=list)
     time_enabled: list[str] = field(default_factory=list)
     units: Raw[Completed] | None = None
+    services: Raw[dict[str, systemd.Unit]] | None = None
 
     @property
     def errors(self) -> list[SretoolError]:
         """What failed for a reason; what a host simply has not got is no failure."""
-        failed = [*self.files.values(), self.disks, self.units, self.space]
+        failed = [*self.files.values(), self.disks, self.units, self.services, self.space]
         return [
             item
             for item in failed
@@ -98,10 +99,12 @@ class Host:
     adjtimex: Part[clock.KernelClock]
     time_services: clock.TimeServices
     units: Part[list[units.FailedUnit]]
-    mounts: Part[list[filesystems.Mount]]
+    services: Part[dict[str, systemd.Unit]]
+    mounts: Part[list[mountinfo.Mount]]
     fstab: Part[list[filesystems.Expected]]
+    aborted: dict[str, float]
     spaces: Part[filesystems.Filesystems]
-    oom_kills: Part[list[OomKill]]
+    oom_kills: Part[list[oom.OomKill]]
     log_start_s: Part[float]
     log_now_s: float
 
@@ -131,13 +134,14 @@ def sample(source: Source, ask: Ask) -> Sample:
     found.time_running = [name for path in SLICES for name in _names(source, path)]
     booted = attempt(source.stat, units.BOOTED)
     if isinstance(booted, SretoolError):
-        found.units = booted
+        found.units = found.services = booted
     else:
         # what is enabled tells nothing where another init, or none, runs
         found.time_enabled = [name for path in WANTS for name in _names(source, path)]
         found.units = attempt(source.run, units.ARGV)
-    mounts = parsed(filesystems.parse_mountinfo, found.files["/proc/self/mountinfo"])
-    shown = filesystems.with_capacity(filesystems.visible(mounts.value or []))
+        found.services = attempt(systemd.read, source)
+    mounts = parsed(mountinfo.parse_mountinfo, found.files["/proc/self/mountinfo"])
+    shown = filesystems.with_capacity(mountinfo.visible(mounts.value or []))
     found.space = attempt(filesystems.ask_space, source, shown, STATVFS_TIMEOUT_S)
     return found
 
@@ -166,7 +170,7 @@ def build(now: Sample, before: Sample | None = None, state: Sample | None = None
     elapsed = _elapsed(now, before)
     earlier = before if elapsed is not None else None
 
-    mounts = parsed(filesystems.parse_mountinfo, _raw(state, "/proc/self/mountinfo"))
+    mounts = parsed(mountinfo.parse_mountinfo, _raw(state, "/proc/self/mountinfo"))
     return Host(
         elapsed_s=elapsed,
         uptime_s=now.clock.boot,
@@ -186,11 +190,13 @@ def build(now: Sample, before: Sample | None = None, state: Sample | None = None
         adjtimex=parsed(clock.parse_adjtimex, _raw(state, "adjtimex")),
         time_services=clock.time_services(state.time_running, state.time_enabled),
         units=parsed(units.parse_failed, state.units or _unasked("systemctl")),
+        services=_services(state),
         mounts=mounts,
         fstab=parsed(filesystems.parse_fstab, _raw(state, "/etc/fstab")),
+        aborted=_aborted(now, state),
         spaces=_spaces(state, mounts),
-        oom_kills=parsed(memory.parse_oom_kills, _raw(state, "/dev/kmsg")),
-        log_start_s=parsed(memory.parse_log_start, _raw(state, "/dev/kmsg")),
+        oom_kills=parsed(oom.parse_oom_kills, _raw(state, "/dev/kmsg")),
+        log_start_s=parsed(oom.parse_log_start, _raw(state, "/dev/kmsg")),
         log_now_s=state.clock.mono,
     )
 
@@ -221,13 +227,28 @@ def _pressure(found: Sample, kind: str) -> Part[Pressure]:
     return parsed(partial(pressure.parse, what=path), _raw(found, path))
 
 
-def _spaces(state: Sample, mounts: Part[list[filesystems.Mount]]) -> Part[filesystems.Filesystems]:
+def _services(state: Sample) -> Part[dict[str, systemd.Unit]]:
+    found = state.services
+    if found is None or isinstance(found, SretoolError):
+        return Part(error=found or _unasked("systemctl show"))
+    return Part(found)
+
+
+def _spaces(state: Sample, mounts: Part[list[mountinfo.Mount]]) -> Part[filesystems.Filesystems]:
     if mounts.value is None:
         return Part(error=mounts.error)
     if isinstance(state.space, SretoolError):
         return Part(error=state.space)
-    shown = filesystems.with_capacity(filesystems.visible(mounts.value))
+    shown = filesystems.with_capacity(mountinfo.visible(mounts.value))
     return Part(filesystems.spaces(shown, state.space))
+
+
+def _aborted(now: Sample, state: Sample) -> dict[str, float]:
+    """Of what could be read: the log is a second witness, and a mount is judged without it too."""
+    log, diskstats = _raw(state, "/dev/kmsg"), _raw(now, "/proc/diskstats")
+    if isinstance(log, SretoolError) or isinstance(diskstats, SretoolError):
+        return {}
+    return filesystems.parse_aborted(log, diskstats)
 
 
 def _disks(

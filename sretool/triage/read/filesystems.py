@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from sretool.errors import ParseError
-from sretool.host.mountinfo import unescape
+from sretool.host.mountinfo import Mount, options, unescape
+from sretool.host.oom import kernel_time
 from sretool.host.source import Source, StatVfs
 from sretool.report.escape import text
 
@@ -25,21 +26,9 @@ IMAGES = frozenset(
     {"cramfs", "erofs", "fuse.snapfuse", "fuse.squashfuse", "iso9660", "romfs", "squashfs", "udf"}
 )
 
-
-class Mount(NamedTuple):
-    """A line of /proc/self/mountinfo (proc_pid_mountinfo(5)). `options` belong to the mount,
-    `super_options` to the filesystem below it.
-    """
-
-    id: int
-    parent: int
-    device: str
-    root: str
-    point: str
-    options: frozenset[str]
-    type: str
-    source: str
-    super_options: frozenset[str]
+# fs/ext4/super.c ext4_handle_error, __ext4_fill_super, ext4_put_super
+_ABORTED = b"Remounting filesystem read-only"
+_EXT4 = re.compile(rb"EXT4-fs \(([^)]+)\): (Remounting filesystem read-only|mounted |unmounting )")
 
 
 class Expected(NamedTuple):
@@ -68,37 +57,19 @@ class Filesystems(NamedTuple):
     unread: list[tuple[Mount, int]]
 
 
-def parse_mountinfo(raw: bytes) -> list[Mount]:
-    """/proc/self/mountinfo, in its order.
-
-    Raises:
-        ParseError: a line is not of the documented form, or there is none.
+def parse_aborted(log: bytes, diskstats: bytes) -> dict[str, float]:
+    """Devices (`major:minor`) whose ext4 stopped all writes on an error, and when on the log's clock,
+    of /dev/kmsg records; a later mount or unmount ends it. /proc/diskstats gives the names numbers.
     """
-    mounts = []
-    for line in raw.splitlines():
-        head, separator, tail = line.partition(b" - ")
-        left, right = head.split(b" "), tail.split(b" ")
-        try:
-            if not separator or len(right) < 2:
-                raise ValueError
-            mounts.append(
-                Mount(
-                    int(left[0]),
-                    int(left[1]),
-                    text(left[2]),
-                    text(unescape(left[3])),
-                    text(unescape(left[4])),
-                    _options(left[5]),
-                    text(right[0]),
-                    text(unescape(right[1])),
-                    _options(right[2] if len(right) > 2 else b""),
-                )
-            )
-        except (ValueError, IndexError):
-            raise ParseError("/proc/self/mountinfo", f"not a mount: {text(line[:80])}") from None
-    if not mounts:
-        raise ParseError("/proc/self/mountinfo", "not one mount")
-    return mounts
+    since: dict[bytes, float] = {}
+    for line in log.splitlines() if _ABORTED in log else ():
+        prefix, _, message = line.partition(b";")
+        if (said := _EXT4.match(message)) and (at_s := kernel_time(prefix)) is not None:
+            since.pop(said[1], None)
+            if said[2] == _ABORTED:
+                since[said[1]] = at_s
+    words = [line.split(None, 3) for line in diskstats.splitlines()] if since else []
+    return {text(b":".join(word[:2])): since[word[2]] for word in words if word[2:3] and word[2] in since}
 
 
 def parse_fstab(raw: bytes) -> list[Expected]:
@@ -107,44 +78,8 @@ def parse_fstab(raw: bytes) -> list[Expected]:
     for line in raw.splitlines():
         words = line.split()
         if len(words) >= 4 and not words[0].startswith(b"#"):
-            found.append(Expected(text(unescape(words[1])), text(words[2]), _options(words[3])))
+            found.append(Expected(text(unescape(words[1])), text(words[2]), options(words[3])))
     return found
-
-
-def _options(raw: bytes) -> frozenset[str]:
-    return frozenset(text(raw).split(","))
-
-
-def visible(mounts: list[Mount]) -> list[Mount]:
-    """Mounts that a path still reaches: a mount stacked on another one, or on a directory above
-    it, hides it. A reachable mount has every mount on its way among its ancestors.
-    """
-    by_id = {mount.id: mount for mount in mounts}
-    tops: dict[str, Mount] = {}
-
-    def below(mount: Mount) -> set[int]:
-        chain: set[int] = set()
-        while mount.id not in chain:
-            chain.add(mount.id)
-            mount = by_id.get(mount.parent, mount)
-        return chain
-
-    chains = {mount.id: below(mount) for mount in mounts}
-    # from the root down; at one mount point the lowest of the stack first
-    for mount in sorted(mounts, key=lambda m: (m.point.rstrip("/").count("/"), len(chains[m.id]))):
-        chain = chains[mount.id]
-        on_the_way = (tops[path] for path in _prefixes(mount.point) if path in tops)
-        if all(top.id in chain for top in on_the_way):
-            tops[mount.point] = mount
-    shown = {mount.id for mount in tops.values()}
-    return [mount for mount in mounts if mount.id in shown]
-
-
-def _prefixes(point: str) -> Iterable[str]:
-    yield "/"
-    parts = point.strip("/").split("/")
-    for depth in range(1, len(parts) + 1):
-        yield "/" + "/".join(parts[:depth])
 
 
 def with_capacity(mounts: Iterable[Mount]) -> list[Mount]:

@@ -226,7 +226,7 @@ def inside(name: str, zone: str) -> bool:
     return zone == "." or f".{name}".endswith(f".{zone}")
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(worlds(), st.booleans())
 def test_every_delegation_graph_ends(made: tuple[World, str], every: bool) -> None:
     world, name = made
@@ -239,7 +239,7 @@ def test_every_delegation_graph_ends(made: tuple[World, str], every: bool) -> No
         assert ids(data)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(st.randoms(use_true_random=False))
 def test_hostile_replies_never_raise(random: Random) -> None:
     def spoil(wire: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -418,11 +419,13 @@ def test_dead_servers_delay_neither_the_next_cut_nor_the_report(trace: Trace) ->
 
 def test_deadline_before_an_answer(trace: Trace) -> None:
     silent = {ZONE1: ("drop",), ZONE2: ("drop",)}
+    began = time.monotonic()
     seen = trace("--deadline", "0.4", "www.zone.lab", faults=silent, timeout=1.5)
+    assert time.monotonic() - began >= 0.4
     assert (seen.code, seen.doc["status"], seen.data["end_reason"]) == (3, "partial", "deadline")
     assert [error["code"] for error in seen.doc["errors"]] == ["deadline"]
     assert [cut["zone"] for cut in seen.data["cuts"]] == [".", "lab.", "zone.lab."]
-    assert 350 < seen.data["network_ms"] < 1500
+    assert seen.data["network_ms"] < 1500
     assert not seen.ids
 
 
