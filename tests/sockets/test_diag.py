@@ -87,20 +87,7 @@ def test_any_changed_byte_gives_records_or_parse_error(at, value):
 @given(st.binary(max_size=260))
 def test_attribute_values_of_any_length_never_raise(raw):
     diag.memory(raw)
-    diag.tcp_info(raw)
     diag.cgroup_id({diag.INET_DIAG_CGROUP_ID: raw})
-
-
-def test_tcp_info_is_decoded_by_length():
-    whole = bytearray(160)
-    struct.pack_into("=I", whole, 68, 1500)
-    struct.pack_into("=I", whole, 100, 3)
-    struct.pack_into("=I", whole, 148, 900)
-    assert diag.tcp_info(bytes(whole)) == (1.5, 0.9, 3)
-    assert diag.tcp_info(bytes(whole[:104])) == (1.5, None, 3)
-    assert diag.tcp_info(None) == (None, None, None)
-    struct.pack_into("=I", whole, 148, 0xFFFFFFFF)  # no sample yet
-    assert diag.tcp_info(bytes(whole)).rtt_min_ms is None
 
 
 def test_request_carries_the_state_mask():

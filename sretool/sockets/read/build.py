@@ -13,7 +13,7 @@ from sretool.host.attribution import Attribution, attribute, matches
 from sretool.host.engines import name_of
 from sretool.host.netstat import Counters
 from sretool.sockets.model import Listener, Listening, Socket, Sockets, TcpCounters
-from sretool.sockets.read import diag
+from sretool.sockets.read import diag, tcp_info
 from sretool.sockets.read.sample import Sample
 
 _UNSPECIFIED = (bytes(4), bytes(16))
@@ -104,7 +104,9 @@ def build_list(now: Sample, narrow: Narrow = EVERYONE, *, info: bool = False) ->
                 container_name,
             )
             if info:
-                row.rtt_ms, row.rtt_min_ms, row.retransmits_total = _info(record, tcp)
+                found = _info(record, tcp)
+                row.rtt_ms, row.rtt_min_ms = found.rtt_ms, found.rtt_min_ms
+                row.retransmits_total = found.total_retrans
             rows.append(row)
     return Sockets(rows, len(rows))
 
@@ -119,12 +121,12 @@ def state_name(protocol: str, state: int) -> str:
     return diag.TCP_STATES[state] if 0 < state < len(diag.TCP_STATES) else f"unknown-{state}"
 
 
-def _info(record: diag.Record, tcp: bool) -> diag.TcpInfo:
+def _info(record: diag.Record, tcp: bool) -> tcp_info.TcpInfo:
     try:
         raw = diag.attributes(record, "inet-diag").get(diag.INET_DIAG_INFO) if tcp else None
     except ParseError:
         raw = None
-    return diag.tcp_info(raw)
+    return tcp_info.decode(raw)
 
 
 def _attributor(now: Sample) -> Callable[[diag.Record], _Whose]:

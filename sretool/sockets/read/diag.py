@@ -17,6 +17,7 @@ SOCK_DIAG_BY_FAMILY = 20
 FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
 INET_DIAG_INFO, INET_DIAG_SKMEMINFO, INET_DIAG_SKV6ONLY, INET_DIAG_CGROUP_ID = 2, 7, 11, 21
+_DETAILS = 0b111100  # INET_DIAG_VEGASINFO, CONG, TOS and TCLASS, and what comes with them
 
 # include/net/tcp_states.h; index = value
 TCP_STATES = (
@@ -68,9 +69,11 @@ class Table(NamedTuple):
     records: list[Record]
 
 
-def request(protocol: str, family: str, states: int, *, info: bool, memory: bool) -> Dump:
+def request(
+    protocol: str, family: str, states: int, *, info: bool, memory: bool, details: bool = False
+) -> Dump:
     """The dump of one table, narrowed to `states` (a mask) in the kernel."""
-    extensions = (info << (INET_DIAG_INFO - 1)) | (memory << (INET_DIAG_SKMEMINFO - 1))
+    extensions = (info << (INET_DIAG_INFO - 1)) | (memory << (INET_DIAG_SKMEMINFO - 1)) | details * _DETAILS
     number = 4 if family == "inet" else 6
     return Dump(
         f"inet-diag/{protocol}/{number}",
@@ -144,33 +147,6 @@ def order(record: Record) -> bytes:
     """Sorts by local port, remote port, local address, remote address."""
     _, frame, at = record
     return frame[at + 20 : at + 56]
-
-
-class TcpInfo(NamedTuple):
-    """The part of struct tcp_info (include/uapi/linux/tcp.h) we show; None where this kernel's is
-    too short to have it.
-    """
-
-    rtt_ms: float | None
-    rtt_min_ms: float | None
-    retransmits_total: int | None
-
-
-def tcp_info(raw: bytes | None) -> TcpInfo:
-    """Decode by length: older kernels send less, newer ones more."""
-
-    def number(at: int) -> int | None:
-        if raw is None or len(raw) < at + 4:
-            return None
-        return int.from_bytes(raw[at : at + 4], _ORDER)
-
-    rtt_us, total, min_us = number(68), number(100), number(148)
-    return TcpInfo(
-        # 0 and ~0 are "no sample yet"
-        rtt_us / 1000 if rtt_us else None,
-        min_us / 1000 if min_us not in (None, 0xFFFFFFFF) else None,
-        total,
-    )
 
 
 _ORDER: Literal["little", "big"] = "little" if struct.pack("=H", 1) == b"\1\0" else "big"

@@ -24,6 +24,7 @@ class Ask(NamedTuple):
     port: int | None = None
     info: bool = False
     memory: bool = False
+    details: bool = False
     owners: bool = True
     users: bool = True
     counters: bool = False
@@ -34,7 +35,7 @@ class Ask(NamedTuple):
 
 TRIAGE = Ask(tcp_states=1 << diag.LISTEN, udp_states=0, memory=True, users=False, counters=True)
 LISTENERS = Ask(tcp_states=1 << diag.LISTEN, udp_states=1 << diag.CLOSED, memory=True, counters=True)
-EVERYTHING = Ask(info=True, memory=True, counters=True, every_process=True)
+EVERYTHING = Ask(info=True, memory=True, details=True, counters=True, every_process=True)
 COUNTERS = EVERYTHING._replace(owners=False, users=False)
 """All that is compared with a second reading."""
 
@@ -84,7 +85,9 @@ def _tables(source: Source, ask: Ask, errors: list[SretoolError]) -> list[diag.T
         for family in ask.families:
             if not states:
                 continue
-            request = diag.request(protocol, family, states, info=ask.info, memory=ask.memory)
+            request = diag.request(
+                protocol, family, states, info=ask.info, memory=ask.memory, details=ask.details
+            )
             try:
                 frames = netlink.noted(source.netlink(request), request.key, errors)
                 records = diag.decode(frames, protocol, family, states, ask.port)
