@@ -7,7 +7,7 @@ GROUP = Group(
     {
         "Commands": {
             "list": Entry("sretool.sockets.commands:list_", "List TCP and UDP sockets with their owners."),
-            "listen": Entry("sretool.sockets.commands:listen", "List listeners, those in trouble first."),
+            "listen": Entry("sretool.sockets.listen.cli:listen", "List listeners, those in trouble first."),
         }
     },
 )

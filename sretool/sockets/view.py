@@ -8,7 +8,7 @@ from typing import Any
 from sretool.command import Look
 from sretool.report.table import Block, Column, Style, Table, columns_for
 from sretool.report.units import UNKNOWN, bytes_text, number_text
-from sretool.sockets.model import Listener, Listening, Socket, Sockets, endpoint
+from sretool.sockets.model import Socket, Sockets, endpoint
 
 _TITLES = {
     "protocol": "PROTO",
@@ -44,7 +44,7 @@ def listing(data: Sockets, look: Look) -> list[Block]:
     drop = ("container", "user", "interface", "pid", "unit", "send_q_bytes", "recv_q_bytes", "protocol")
     return [
         Table(
-            _columns(look.fields, cells, drop, {}),
+            columns(look.fields, cells, drop, {}),
             data.sockets,
             empty="no socket matches",
             hidden=look.hidden,
@@ -52,28 +52,13 @@ def listing(data: Sockets, look: Look) -> list[Block]:
     ]
 
 
-def listeners(data: Listening, look: Look) -> list[Block]:
-    """One row a listener; UDP queues are bytes, and say so."""
-    cells = {"accept_queue": _queue, "accept_queue_limit": _limit}
-    drop = ("container", "user", "interface", "pid", "reach", "unit", "drops", "protocol")
-    styles: dict[str, Callable[[Any], Style]] = {"accept_queue": _full, "drops_per_s": _dropping}
-    return [
-        Table(
-            _columns(look.fields, cells, drop, styles),
-            data.listeners,
-            empty="nothing listens, or nothing that matches",
-            hidden=look.hidden,
-        )
-    ]
-
-
-def _columns(
+def columns(
     fields: tuple[str, ...],
     cells: Mapping[str, Callable[[Any], str]],
     drop: tuple[str, ...],
     styles: dict[str, Callable[[Any], Style]],
 ) -> list[Column[Any]]:
-    """Address and port make one column where both are wanted."""
+    """Columns of sockets; address and port make one where both are wanted."""
     shown, texts = list(fields), dict(cells)
     if "container" not in shown:
         texts["unit"] = _container_or_unit
@@ -92,13 +77,13 @@ def _columns(
     )
 
 
-def _container_or_unit(row: Socket | Listener) -> str:
+def _container_or_unit(row: Any) -> str:
     if row.container:
         return f"container:{row.container_name or row.container}"
     return row.unit or UNKNOWN
 
 
-def _local(row: Socket | Listener) -> str:
+def _local(row: Any) -> str:
     return endpoint(row.local_address, row.local_port)
 
 
@@ -114,23 +99,3 @@ def _send_q(row: Socket) -> str:
     return (
         bytes_text(row.send_q_bytes) if row.send_q_bytes is not None else number_text(row.accept_queue_limit)
     )
-
-
-def _queue(row: Listener) -> str:
-    return number_text(row.accept_queue) if row.protocol == "tcp" else _in_bytes(row.recv_q_bytes)
-
-
-def _limit(row: Listener) -> str:
-    return number_text(row.accept_queue_limit) if row.protocol == "tcp" else _in_bytes(row.recv_q_limit_bytes)
-
-
-def _in_bytes(value: int | None) -> str:
-    return UNKNOWN if value is None else f"{bytes_text(value)}B"
-
-
-def _full(row: Listener) -> Style:
-    return "critical" if row.full else ""
-
-
-def _dropping(row: Listener) -> Style:
-    return "critical" if row.drops_per_s else ""

@@ -12,7 +12,7 @@ from sretool.procs.deleted.model import Deleted
 from sretool.report.answer import Evidence, Finding
 from sretool.report.check import Rule, Threshold, Unknown, check
 from sretool.report.units import bytes_text
-from sretool.sockets.model import Listener, Listening
+from sretool.sockets.listen.model import Listener, Listening
 from sretool.triage.checks.evidence import percent
 from sretool.triage.read import Host
 

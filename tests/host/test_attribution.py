@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sretool.errors import ParseError
 from sretool.host.attribution import Attribution, attribute, cgroup_path, matches
-from sretool.sockets.read.build import Narrow
+from sretool.sockets.read.whose import Narrow
 
 ID = "4f5c0e8b9a1d2c3e" * 4
 OTHER = "0123456789abcdef" * 4

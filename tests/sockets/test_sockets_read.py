@@ -17,6 +17,7 @@ from sretool.host.source import Clock, Stat
 from sretool.report.table import table_lines
 from sretool.report.terminal import Terminal
 from sretool.sockets import read
+from sretool.sockets.listen.read import build as build_listening
 from sretool.sockets.model import Sockets
 from sretool.sockets.read.build import state_name
 from sretool.sockets.view import listing
@@ -201,7 +202,7 @@ def test_tcp_info_only_when_asked():
 def test_reach_by_address(address, expected):
     raw = frames.socket_message(address)
     now = read.sample(host(v6=raw) if ":" in address else host(raw), read.LISTENERS)
-    [row] = read.build(now).listeners
+    [row] = build_listening(now).listeners
     assert row.reach == expected
 
 
@@ -220,7 +221,7 @@ def test_listeners_in_trouble_come_first_and_drops_are_matched_by_cookie():
         return host(v4, udp=udp, clock=Clock(clock, clock, clock))
 
     now, before = read.sample(at(30, 2, 12.0), read.LISTENERS), read.sample(at(10, 1, 10.0), read.LISTENERS)
-    found = read.build(now, before)
+    found = build_listening(now, before)
     assert [(row.local_port, row.drops_per_s) for row in found.listeners] == [
         (90, 10.0),
         (53, 10.0),
@@ -234,7 +235,7 @@ def test_listeners_in_trouble_come_first_and_drops_are_matched_by_cookie():
 
 
 def test_one_reading_gives_no_rates():
-    found = read.build(
+    found = build_listening(
         read.sample(host(frames.socket_message(attributes=frames.memory(drops=9))), read.LISTENERS)
     )
     assert (found.listeners[0].drops, found.listeners[0].drops_per_s, found.tcp.window_s) == (9, None, None)

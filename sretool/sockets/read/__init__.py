@@ -1,7 +1,8 @@
 """Sockets read from the kernel: one sample, and the models derived from it."""
 
-from sretool.sockets.read.build import Narrow, build, build_list
+from sretool.sockets.read.build import build_list
 from sretool.sockets.read.sample import COUNTERS, EVERYTHING, LISTENERS, TRIAGE, Ask, Sample, sample
+from sretool.sockets.read.whose import Narrow
 
 __all__ = [
     "COUNTERS",
@@ -11,7 +12,6 @@ __all__ = [
     "Ask",
     "Narrow",
     "Sample",
-    "build",
     "build_list",
     "sample",
 ]

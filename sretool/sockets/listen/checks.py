@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sretool.report.answer import Evidence, Finding, Severity, Subject
 from sretool.report.check import Rule, Threshold, Unknown, check
-from sretool.sockets.model import Listener, Listening
+from sretool.sockets.listen.model import Listener, Listening
 
 
 @check(

@@ -4,8 +4,8 @@ import msgspec
 import pytest
 
 from sretool.report.check import judge
-from sretool.sockets.checks import CHECKS, accept_queue_overflow, retransmit_rate
-from sretool.sockets.model import Listener, Listening, TcpCounters
+from sretool.sockets.listen.checks import CHECKS, accept_queue_overflow, retransmit_rate
+from sretool.sockets.listen.model import Listener, Listening, TcpCounters
 
 
 def listener(**more) -> Listener:
