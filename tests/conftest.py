@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Callable
 
@@ -13,6 +14,10 @@ import vm
 # how long an example takes says how loaded this machine is, and nothing about the code
 hypothesis.settings.register_profile("sretool", deadline=None)
 hypothesis.settings.load_profile("sretool")
+
+# a shell starts what it puts into the background with SIGINT ignored, and so would be our children
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LEAKING = [
     *("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "PY_COLORS", "GITHUB_ACTIONS", "COLORTERM"),
