@@ -11,6 +11,7 @@ def catalogue() -> list[Check]:
     commands that judge one subject.
     """
     from sretool.dns.trace.checks import CHECKS as DNS_TRACE
+    from sretool.net.addrs.checks import CHECKS as NET_ADDRS
     from sretool.net.trace.checks import CHECKS as NET_TRACE
     from sretool.procs.why.checks import CHECKS as PROCS_WHY
 
@@ -29,6 +30,7 @@ def catalogue() -> list[Check]:
         for name, rules in (
             *groups(),
             ("procs why", PROCS_WHY),
+            ("net addrs", NET_ADDRS),
             ("net trace", NET_TRACE),
             ("dns trace", DNS_TRACE),
         )

@@ -10,6 +10,7 @@ from sretool.command import How, Run, command
 from sretool.net.addrs import read
 from sretool.net.addrs.model import Links
 from sretool.report.answer import Answer
+from sretool.report.check import judge
 
 
 @command(
@@ -29,8 +30,12 @@ def addrs(
     dev: Annotated[Optional[str], typer.Option("--dev", help="This interface.", metavar="IFACE")] = None,
 ) -> Answer[Links]:
     """List interfaces and their addresses."""
+    from sretool.net.addrs.checks import CHECKS
+
     now = run.one(read.sample)
     family = {4: "inet", 6: "inet6", None: None}[run.options.family]
     data = read.build(now, family, dev)
     run.errors += now.errors
-    return Answer(data=data)
+    verdicts = list(judge(CHECKS, data))
+    data.checks = [verdict for verdict, _ in verdicts]
+    return Answer(data=data, findings=[finding for _, found in verdicts for finding in found])

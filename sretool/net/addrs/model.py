@@ -6,6 +6,8 @@ from typing import Annotated, Optional
 
 from msgspec import Meta, Struct
 
+from sretool.report.check import Verdict
+
 
 class AddressInfo(Struct, frozen=True):
     """One address of an interface, from an RTM_GETADDR dump."""
@@ -41,7 +43,9 @@ class Link(Struct):
     qdisc: Annotated[Optional[str], Meta(description="queueing discipline")]
     txqlen: Annotated[Optional[int], Meta(description="transmit queue, packets")]
     alias: Annotated[Optional[str], Meta(description="ifalias, where set")]
-    addresses: Annotated[list[AddressInfo], Meta(description="its addresses, inet first")]
+    addresses: Annotated[
+        Optional[list[AddressInfo]], Meta(description="its addresses, inet first; null when not read")
+    ]
 
 
 class Links(Struct):
@@ -49,3 +53,4 @@ class Links(Struct):
 
     links: Annotated[list[Link], Meta(description="one row an interface, by index")]
     total: Annotated[int, Meta(description="interfaces that passed the filters, before --limit")]
+    checks: Annotated[list[Verdict], Meta(description="what was judged, and what could not be")] = []

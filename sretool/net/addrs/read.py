@@ -112,17 +112,18 @@ def build(now: Sample, family: str | None = None, dev: str | None = None) -> Lin
     their own part and are noted in `now.errors`.
     """
     rows: list[Link] = []
-    by_index: dict[int, list[AddressInfo]] = {}
+    by_index: dict[int, list[AddressInfo]] | None = None
     try:
         rows = list(_links(now.links or []))
-        by_index = _addresses(now.addresses or [])
+        by_index = None if now.addresses is None else _addresses(now.addresses)
     except ParseError as error:
         now.errors.append(error)
-    for row in rows:
-        row.addresses = [
-            address for address in by_index.get(row.ifindex, []) if family in (None, address.family)
-        ]
-    rows = [row for row in rows if dev in (None, row.ifname) and (family is None or row.addresses)]
+    if by_index is not None:
+        for row in rows:
+            row.addresses = [
+                address for address in by_index.get(row.ifindex, []) if family in (None, address.family)
+            ]
+    rows = [row for row in rows if dev in (None, row.ifname) and (family is None or row.addresses != [])]
     return Links(rows, len(rows))
 
 
@@ -180,7 +181,7 @@ def _link(index: int, flags: int, values: dict[int, bytes], names: dict[int, str
         qdisc=text(IFLA_QDISC),
         txqlen=_number(values.get(IFLA_TXQLEN)),
         alias=text(IFLA_IFALIAS),
-        addresses=[],
+        addresses=None,
     )
 
 

@@ -31,7 +31,7 @@ def listing(data: Links, look: Look) -> list[Block]:
 
 
 def _addresses(row: Link) -> str:
-    return " ".join(_one(address) for address in row.addresses) or UNKNOWN
+    return " ".join(_one(address) for address in row.addresses or ()) or UNKNOWN
 
 
 def _one(address: AddressInfo) -> str:

@@ -9,9 +9,12 @@ from cli import NOBODY, sretool
 from hypothesis import given
 from hypothesis import strategies as st
 from lab_netns import Namespace
+from waiting import until
 
 from sretool.host.fake import Fake
 from sretool.net.addrs import read
+from sretool.net.addrs.checks import CHECKS
+from sretool.report.check import judge
 
 
 def address_message(index: int, family: int, bits: int, attributes: bytes, flags: int = 0x80) -> bytes:
@@ -57,7 +60,7 @@ def test_a_dump_that_failed_costs_itself():
     source = host()
     source._netlink["route/addrs"] = errno.EPERM
     found, errors = built(source)
-    assert len(found.links) == 3
+    assert [link.addresses for link in found.links] == [None] * 3
     assert [error.code for error in errors] == ["permission-denied"]
 
 
@@ -152,3 +155,45 @@ def test_hostile_interface_name():
             row["ifname"] for row in sretool("net", "addrs", "--json", netns=ns.name).json["data"]["links"]
         ]
         assert any(name.startswith("v\x1b[31m\\xc3") for name in names)
+
+
+def outcome(source: Fake) -> str:
+    (verdict, _), *_ = judge(CHECKS, built(source)[0])
+    return verdict.outcome
+
+
+def test_addresses_not_read_are_not_clear():
+    source = host()
+    source._netlink["route/addrs"] = errno.EPERM
+    v4 = address_message(2, 2, 24, frames.attribute(2, b"\x0a\0\0\1"))
+    v6 = address_message(2, 10, 64, frames.attribute(1, b"\xfd" + bytes(15)))
+    assert [outcome(source), outcome(host(addresses=v4)), outcome(host(addresses=v6))] == [
+        "unknown",
+        "not-applicable",
+        "clear",
+    ]
+
+
+@pytest.mark.lab
+def test_an_address_another_host_has_is_found():
+    with Namespace() as here, Namespace() as there:
+        here.batch(f"link add v0 type veth peer name v1 netns {there.name}")
+        there.batch("link set v1 up\naddr add 2001:db8::7/64 dev v1 nodad")
+        here.batch("link set v0 up\naddr add 2001:db8::7/64 dev v0\naddr add 2001:db8::8/64 dev v0")
+
+        def looked() -> bool:
+            """Whether the kernel has looked at both."""
+            links = here.json("ip", "-j", "-6", "addr", "show", "dev", "v0", "scope", "global")
+            infos = [info for link in links for info in link.get("addr_info", [])]
+            return all("dadfailed" in info or "tentative" not in info for info in infos)
+
+        until(looked)
+        done = sretool("net", "addrs", "--json", "--fail-on", "warning", netns=here.name)
+        assert done.code == 1
+        (finding,) = done.json["findings"]
+        assert (finding["id"], finding["subject"]["id"]) == ("addr.duplicate", "v0")
+        assert finding["summary"].startswith("2001:db8::7 on v0 is not used")
+        assert "addr.duplicate" in sretool("net", "addrs", netns=here.name).out
+        other = sretool("net", "addrs", "--json", netns=there.name)
+        assert other.json["findings"] == []
+        assert [check["outcome"] for check in other.json["data"]["checks"]] == ["clear"]
