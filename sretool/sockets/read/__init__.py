@@ -1,7 +1,16 @@
 """Sockets read from the kernel: one sample, and the models derived from it."""
 
 from sretool.sockets.read.build import build_list
-from sretool.sockets.read.sample import COUNTERS, EVERYTHING, LISTENERS, TRIAGE, Ask, Sample, sample
+from sretool.sockets.read.sample import (
+    COUNTERS,
+    EVERYTHING,
+    LISTENERS,
+    TRIAGE,
+    Ask,
+    Sample,
+    attributed,
+    sample,
+)
 from sretool.sockets.read.whose import Narrow
 
 __all__ = [
@@ -12,6 +21,7 @@ __all__ = [
     "Ask",
     "Narrow",
     "Sample",
+    "attributed",
     "build_list",
     "sample",
 ]

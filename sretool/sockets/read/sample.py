@@ -62,7 +62,15 @@ def sample(source: Source, ask: Ask) -> Sample:
     clock = source.clock()
     counters = netstat.read(source, errors) if ask.counters else None
     tables = _tables(source, ask, errors)
-    records = [record for table in tables for record in table.records]
+    return attributed(source, Sample(clock, tables, None, {}, {}, {}, counters, errors), ask)
+
+
+def attributed(source: Source, bare: Sample, ask: Ask) -> Sample:
+    """`bare` with the owners, users and interfaces of its sockets, as far as `ask` wants them. What could
+    not be read is in its `errors`.
+    """
+    errors = bare.errors
+    records = [record for table in bare.tables for record in table.records]
     found = _owners(source, ask, records, errors) if ask.owners else None
     cgroups = _cgroups(source, records, found) if found is not None else {}
     containers: dict[str, Container] = {}
@@ -76,7 +84,7 @@ def sample(source: Source, ask: Ask) -> Sample:
             names = interfaces.read(source)
         except (SourceError, ParseError) as error:
             errors.append(error)
-    return Sample(clock, tables, found, cgroups, users, names, counters, errors, containers)
+    return bare._replace(owners=found, cgroups=cgroups, users=users, interfaces=names, containers=containers)
 
 
 def _tables(source: Source, ask: Ask, errors: list[SretoolError]) -> list[diag.Table]:

@@ -12,8 +12,8 @@ from sretool.command import Look
 from sretool.procs.show.model import Shown
 from sretool.procs.show.notes import notes
 from sretool.procs.show.view import shown
-from sretool.procs.show.view.sections import SIDE_BY_SIDE, Section, blocks
 from sretool.report.escape import width
+from sretool.report.sections import SIDE_BY_SIDE, Section, blocks
 from sretool.report.table import write
 from sretool.report.terminal import Terminal
 

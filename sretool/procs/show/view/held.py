@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from sretool.procs.show.model import OpenFile, Shown, Thread
 from sretool.procs.show.notes import full
-from sretool.procs.show.view.sections import Row, Section
+from sretool.report.sections import Row, Section
 from sretool.report.table import Span, Style
 from sretool.report.units import bytes_text, count_text, ratio_text
 from sretool.sockets.model import Socket, endpoint

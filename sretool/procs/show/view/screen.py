@@ -8,7 +8,7 @@ from sretool.command import Look
 from sretool.procs.show.model import Identity, Note, Shown
 from sretool.procs.show.view import held, use
 from sretool.procs.show.view.held import place
-from sretool.procs.show.view.sections import Row, Section, Text, blocks
+from sretool.report.sections import Row, Section, Text, blocks
 from sretool.report.table import Block, Line, Lines, Style
 from sretool.report.units import bytes_text, duration_text, ratio_text
 

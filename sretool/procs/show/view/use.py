@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sretool.cgroups.model import Binding, Cgroup
 from sretool.procs.show.model import Cpu, Io, Limit, Memory, Shown
 from sretool.procs.show.notes import AT, FULL, NEAR
-from sretool.procs.show.view.sections import Row, Section
+from sretool.report.sections import Row, Section
 from sretool.report.table import Span, Style
 from sretool.report.units import UNKNOWN, bytes_text, duration_text, number_text, ratio_text
 
