@@ -27,7 +27,9 @@ ROOT = Group(
             "sockets": Entry(
                 "sretool.sockets.cli:GROUP", "Sockets: who talks, who listens, which queue is full."
             ),
-            "net": Entry("sretool.net.cli:GROUP", "Network: addresses and routes; paths (sends packets)."),
+            "net": Entry(
+                "sretool.net.cli:GROUP", "Network: addresses, routes and neighbours; paths (sends packets)."
+            ),
         },
         "Ask the network (sends packets)": {
             "dns": Entry("sretool.dns.cli:GROUP", "DNS: the path from the root to an answer."),

@@ -12,6 +12,7 @@ def catalogue() -> list[Check]:
     """
     from sretool.dns.trace.checks import CHECKS as DNS_TRACE
     from sretool.net.addrs.checks import CHECKS as NET_ADDRS
+    from sretool.net.neigh.checks import CHECKS as NET_NEIGH
     from sretool.net.trace.checks import CHECKS as NET_TRACE
     from sretool.procs.why.checks import CHECKS as PROCS_WHY
 
@@ -31,6 +32,7 @@ def catalogue() -> list[Check]:
             *groups(),
             ("procs why", PROCS_WHY),
             ("net addrs", NET_ADDRS),
+            ("net neigh", NET_NEIGH),
             ("net trace", NET_TRACE),
             ("dns trace", DNS_TRACE),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import struct
 from collections.abc import Iterable
 
@@ -47,3 +48,12 @@ def read(source: Source) -> dict[int, str]:
         ParseError: it is not what it should be.
     """
     return names(source.netlink(LINKS).frames)
+
+
+def hardware(raw: bytes | None) -> str | None:
+    """A link-layer address: colons between bytes; tunnels over IP have an IP address here."""
+    if not raw:
+        return None
+    if len(raw) in (4, 16):
+        return socket.inet_ntop(socket.AF_INET if len(raw) == 4 else socket.AF_INET6, raw)
+    return raw.hex(":")

@@ -3,11 +3,14 @@
 from sretool.manifest import Entry, Group
 
 GROUP = Group(
-    "Network: addresses and routes; paths (sends packets).",
+    "Network: addresses, routes and neighbours; paths (sends packets).",
     {
         "Look (passive)": {
             "routes": Entry("sretool.net.routes.cli:routes", "List routes."),
             "route": Entry("sretool.net.routes.cli:route", "Show which route a destination takes."),
+            "neigh": Entry(
+                "sretool.net.neigh.cli:neigh", "List neighbours: who answers ARP and neighbour discovery."
+            ),
             "addrs": Entry("sretool.net.addrs.cli:addrs", "List interfaces and their addresses."),
         },
         "Probe (sends packets)": {

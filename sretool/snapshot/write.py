@@ -29,6 +29,7 @@ READERS = (
     "sretool.cgroups.show.read",
     "sretool.net.routes.read",
     "sretool.net.addrs.read",
+    "sretool.net.neigh.read",
     "sretool.procs.oom.read",
     "sretool.procs.deleted.read",
     "sretool.procs.show.read",
@@ -38,6 +39,7 @@ COUNTING = {
     "sretool.sockets.read": "COUNTERS",
     "sretool.procs.list.read": "COUNTERS",
     "sretool.cgroups.read": "EVERYTHING",
+    "sretool.net.neigh.read": "COUNTERS",
     "sretool.procs.show.read": "EVERYTHING",
     "sretool.triage.read": "TRIAGE",
 }

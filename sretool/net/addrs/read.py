@@ -165,7 +165,6 @@ def _link(index: int, flags: int, values: dict[int, bytes], names: dict[int, str
 
     info = dict(netlink.attributes(values.get(IFLA_LINKINFO, b""), 0, interfaces.LINKS.key))
     state = _number(values.get(IFLA_OPERSTATE)) or 0
-    hardware = values.get(IFLA_ADDRESS)
     below = other(IFLA_LINK, IFLA_LINK_NETNSID not in values)
     name = text(IFLA_IFNAME) or f"if{index}"
     return Link(
@@ -175,7 +174,7 @@ def _link(index: int, flags: int, values: dict[int, bytes], names: dict[int, str
         operstate=OPERSTATES[state] if state < len(OPERSTATES) else f"unknown-{state}",
         flags=_flags(flags, LINK_FLAGS),
         mtu=_number(values.get(IFLA_MTU)),
-        address=_hardware(hardware),
+        address=interfaces.hardware(values.get(IFLA_ADDRESS)),
         link=None if below == name else below,
         master=other(IFLA_MASTER, True),
         qdisc=text(IFLA_QDISC),
@@ -183,13 +182,6 @@ def _link(index: int, flags: int, values: dict[int, bytes], names: dict[int, str
         alias=text(IFLA_IFALIAS),
         addresses=None,
     )
-
-
-def _hardware(raw: bytes | None) -> str | None:
-    """Colons between bytes; tunnels over IP have an IP address here."""
-    if not raw:
-        return None
-    return socket.inet_ntop(socket.AF_INET, raw) if len(raw) == 4 else raw.hex(":")
 
 
 def _addresses(frames: list[bytes]) -> dict[int, list[AddressInfo]]:
