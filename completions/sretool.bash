@@ -34,7 +34,7 @@ _sretool() {
             continue
         fi
         case ${path:+$path }$word in
-        "procs"|"cgroups"|"sockets"|"net"|"dns"|"snapshot"|"checks"|"triage"|"procs list"|"procs show"|"procs why"|"procs deleted"|"procs oom"|"cgroups tree"|"cgroups top"|"cgroups show"|"sockets list"|"sockets listen"|"net routes"|"net route"|"net neigh"|"net addrs"|"net trace"|"dns trace"|"snapshot save"|"snapshot show"|"checks list"|"checks explain"|"schema"|"help"|"version") path=${path:+$path }$word ;;
+        "procs"|"cgroups"|"sockets"|"net"|"dns"|"snapshot"|"checks"|"triage"|"procs list"|"procs show"|"procs why"|"procs deleted"|"procs oom"|"cgroups tree"|"cgroups top"|"cgroups show"|"sockets list"|"sockets listen"|"net routes"|"net route"|"net neigh"|"net rules"|"net nexthops"|"net addrs"|"net trace"|"dns trace"|"snapshot save"|"snapshot show"|"checks list"|"checks explain"|"schema"|"help"|"version") path=${path:+$path }$word ;;
         "--from"|"--fields"|"--sort"|"--limit"|"--sample"|"-c"|"--count"|"-i"|"--interface"|"--timeout"|"--fail-on"|"--set"|"--deadline"|"--color")
             [[ ${COMP_WORDS[i + 1]} == "=" ]] && ((i++))
             ((i++)) ;;
@@ -94,6 +94,12 @@ _sretool() {
     "net neigh:--address") return ;;
     "net neigh:--fields") _sretool_list "family dst dev lladdr state flags protocol probes refcnt updated_s used_s confirmed_s changed state_before lladdr_before"; return ;;
     "net neigh:--sort") _sretool_words "family dst dev lladdr state flags protocol probes refcnt updated_s used_s confirmed_s changed state_before lladdr_before"; return ;;
+    "net rules:--table") return ;;
+    "net rules:--fields") _sretool_list "family priority match action does table goto invert src dst iif oif fwmark fwmask uid_start uid_end ipproto sport_start sport_end sport_mask dport_start dport_end dport_mask tos dscp dscp_mask flowlabel flowlabel_mask tun_id l3mdev suppress_prefixlength suppress_ifgroup realm_from realm_to protocol flags"; return ;;
+    "net rules:--sort") _sretool_words "family priority match action does table goto invert src dst iif oif fwmark fwmask uid_start uid_end ipproto sport_start sport_end sport_mask dport_start dport_end dport_mask tos dscp dscp_mask flowlabel flowlabel_mask tun_id l3mdev suppress_prefixlength suppress_ifgroup realm_from realm_to protocol flags"; return ;;
+    "net nexthops:--dev") _sretool_words "$(ls /sys/class/net 2>/dev/null)"; return ;;
+    "net nexthops:--fields") _sretool_list "id type family gateway dev scope protocol flags fdb encap encap_to neighbour legs legs_dead buckets idle_timer_s unbalanced_timer_s unbalanced_time_s trouble"; return ;;
+    "net nexthops:--sort") _sretool_words "id type family gateway dev scope protocol flags fdb encap encap_to neighbour legs legs_dead buckets idle_timer_s unbalanced_timer_s unbalanced_time_s trouble"; return ;;
     "net addrs:--dev") _sretool_words "$(ls /sys/class/net 2>/dev/null)"; return ;;
     "net addrs:--fields") _sretool_list "ifindex ifname kind operstate flags mtu address link master qdisc txqlen alias addresses"; return ;;
     "net addrs:--sort") _sretool_words "ifindex ifname kind operstate flags mtu address link master qdisc txqlen alias addresses"; return ;;
@@ -125,6 +131,8 @@ _sretool() {
         "net routes") _sretool_words "--table --dev --json --jsonl --from --fields --sort --limit -4 -6 --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "net route") _sretool_words "--from-addr --mark --json --from --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "net neigh") _sretool_words "--dev --state --address --all --json --jsonl --from --fields --sort --limit --sample -w --watch -c --count -4 -6 --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
+        "net rules") _sretool_words "--table --json --jsonl --from --fields --sort --limit -4 -6 --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
+        "net nexthops") _sretool_words "--dev --dead --json --jsonl --from --fields --sort --limit --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "net addrs") _sretool_words "--dev --json --jsonl --from --fields --sort --limit -4 -6 --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "net trace") _sretool_words "-p --port --queries --first-ttl --max-ttl --json -4 -6 -i --interface --timeout --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "dns trace") _sretool_words "--servers --hints --port --json -4 -6 -i --interface --timeout --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
@@ -145,7 +153,7 @@ _sretool() {
     "procs") _sretool_words "list show why deleted oom" ;;
     "cgroups") _sretool_words "tree top show" ;;
     "sockets") _sretool_words "list listen" ;;
-    "net") _sretool_words "routes route neigh addrs trace" ;;
+    "net") _sretool_words "routes route neigh rules nexthops addrs trace" ;;
     "dns") _sretool_words "trace" ;;
     "snapshot") _sretool_words "save show" ;;
     "checks") _sretool_words "list explain" ;;

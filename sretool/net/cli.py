@@ -11,6 +11,14 @@ GROUP = Group(
             "neigh": Entry(
                 "sretool.net.neigh.cli:neigh", "List neighbours: who answers ARP and neighbour discovery."
             ),
+            "rules": Entry(
+                "sretool.net.rules.cli:rules",
+                "List policy rules: which routing table is asked for which packets.",
+            ),
+            "nexthops": Entry(
+                "sretool.net.nexthops.cli:nexthops",
+                "List nexthop objects and groups, and which of their legs are dead.",
+            ),
             "addrs": Entry("sretool.net.addrs.cli:addrs", "List interfaces and their addresses."),
         },
         "Probe (sends packets)": {

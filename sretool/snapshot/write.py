@@ -28,6 +28,8 @@ READERS = (
     "sretool.cgroups.read",
     "sretool.cgroups.show.read",
     "sretool.net.routes.read",
+    "sretool.net.rules.read",
+    "sretool.net.nexthops.read",
     "sretool.net.addrs.read",
     "sretool.net.neigh.read",
     "sretool.procs.oom.read",

@@ -47,6 +47,8 @@ COMMANDS = (
     "sockets listen",
     "net routes --json",
     "net routes",
+    "net rules --json",
+    "net nexthops --json",
     "net route 127.0.0.1",
     "net route 2001:db8::1",
     "net addrs --json",

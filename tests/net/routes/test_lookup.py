@@ -6,15 +6,11 @@ import pytest
 
 from sretool.net.routes.model import Route
 from sretool.net.routes.read.lookup import Flow, decide
-from sretool.net.routes.read.rules import Rule
+from sretool.net.routes.read.rules import Masked, Ports, Rule
 
 
 def rule(priority: int, table: str = "main", **more) -> Rule:
-    given = {
-        "action": 1, "dst": b"", "dst_len": 0, "src": b"", "src_len": 0, "iif": None, "mark": 0, "mask": 0,
-        "goto": 0, "suppress_prefix_length": None, "uids": None, "narrow": False, "invert": False,
-    }  # fmt: skip
-    return Rule(**{**given, "priority": priority, "table": table, **more})
+    return Rule(**{"action": 1, "priority": priority, "table": table, **more})
 
 
 def route(dst: str, table: str = "main", type: str = "unicast", **more) -> Route:
@@ -103,7 +99,25 @@ def test_goto_jumps_forward_and_a_lost_target_does_nothing():
         ({"mark": 0x10, "mask": 0xF0}, TO._replace(mark=0x13), True),
         ({"iif": "lo"}, TO, True),
         ({"iif": "eth0"}, TO, False),
-        ({"narrow": True}, TO, False),
+        ({"iif": "eth0"}, TO._replace(iif="eth0"), True),
+        ({"iif": "lo"}, TO._replace(iif="eth0"), False),
+        ({"oif": "eth0"}, TO, False),
+        ({"oif": "b"}, TO._replace(oif="b"), True),
+        ({"tos": 16}, TO, False),
+        ({"tun_id": 7}, TO, False),
+        ({"dscp": Masked(8, 0x3F)}, TO, False),
+        ({"dscp": Masked(0, 0x3F)}, TO, True),
+        ({"ip_proto": 6}, TO, False),
+        ({"ip_proto": 6}, TO._replace(protocol=6), True),
+        ({"ip_proto": 6}, TO._replace(protocol=17), False),
+        ({"dport": Ports(80, 90)}, TO, False),
+        ({"dport": Ports(80, 90)}, TO._replace(dport=90), True),
+        ({"dport": Ports(80, 90)}, TO._replace(dport=91), False),
+        ({"sport": Ports(0x100, 0x100, 0xFF00)}, TO._replace(sport=0x1FF), True),
+        ({"sport": Ports(0x100, 0x100, 0xFF00)}, TO._replace(sport=0x2FF), False),
+        ({"l3mdev": True}, TO, False),
+        ({"l3mdev": True}, TO._replace(iif="eth0", vrf_table="blue"), True),
+        ({"uids": (0, 0xFFFFFFFE)}, TO._replace(iif="eth0"), False),
         ({"uids": (1000, 1999)}, TO._replace(uid=1500), True),
         ({"uids": (1000, 1999)}, TO, False),
         ({"dst": packed("10.1.0.0"), "dst_len": 16}, TO, True),

@@ -335,7 +335,7 @@ def test_rules_are_read_in_order(lab):
         assert [rule.priority for rule in now.rules[family]] == sorted(
             rule.priority for rule in now.rules[family]
         )
-    assert any(rule.narrow for rule in now.rules["inet"])
+    assert any(rule.ip_proto == 6 for rule in now.rules["inet"])
     assert {rule.action for rule in now.rules["inet"]} >= {rules.FR_ACT_TO_TBL, rules.FR_ACT_GOTO, 6, 8}
 
 

@@ -10,18 +10,27 @@ from typing import NamedTuple
 
 from sretool.net.routes.model import Route
 from sretool.net.routes.read import rules as fib_rules
-from sretool.net.routes.read.rules import Rule
+from sretool.net.routes.read.rules import NONE, Masked, Ports, Rule
 
 REFUSING = ("blackhole", "unreachable", "prohibit")
 
 
 class Flow(NamedTuple):
-    """What is sent. `source` is empty when the kernel is to choose it."""
+    """What is sent. `source` is empty when the kernel is to choose it; `iif` is the interface a packet
+    comes in on that is to be forwarded, `oif` the one that a socket is bound to. `vrf_table` is the
+    table of the VRF that either of them belongs to. `protocol` is IPPROTO_*, 0 where it does not matter.
+    """
 
     destination: bytes
     source: bytes = b""
     mark: int = 0
     uid: int = 0
+    iif: str | None = None
+    oif: str | None = None
+    protocol: int = 0
+    sport: int = 0
+    dport: int = 0
+    vrf_table: str | None = None
 
 
 class Match(NamedTuple):
@@ -54,7 +63,7 @@ def decide(rules: Sequence[Rule], routes: Iterable[Route], flow: Flow) -> Match:
             return Match(fib_rules.ERRORS[rule.action], rule, None)
         if rule.action != fib_rules.FR_ACT_TO_TBL:
             continue
-        found = _first(tables.get(rule.table, ()), flow)
+        found = _first(tables.get(leads_to(rule, flow), ()), flow)
         if found is None or found.type == "throw":
             continue
         if rule.suppress_prefix_length is not None and found.prefix_length <= rule.suppress_prefix_length:
@@ -63,14 +72,24 @@ def decide(rules: Sequence[Rule], routes: Iterable[Route], flow: Flow) -> Match:
     return Match("none", None, None)
 
 
+def leads_to(rule: Rule, flow: Flow) -> str:
+    """The table that a rule looks in: of an l3mdev rule that of the packet's own VRF."""
+    return flow.vrf_table or "" if rule.l3mdev else rule.table
+
+
 def _first(candidates: Iterable[Route], flow: Flow) -> Route | None:
     for route in candidates:
-        if route.tos or _dead(route):
+        if route.tos or _dead(route) or not _leaves(route, flow.oif):
             continue
         if route.src is not None and not (flow.source and _within(flow.source, route.src)):
             continue
         return route
     return None
+
+
+def _leaves(route: Route, oif: str | None) -> bool:
+    """Through the interface that the socket is bound to (fib_lookup_good_nhc)."""
+    return oif is None or oif == route.dev or any(leg.dev == oif for leg in route.nexthops)
 
 
 def _dead(route: Route) -> bool:
@@ -83,17 +102,38 @@ def _dead(route: Route) -> bool:
 
 
 def matches(rule: Rule, flow: Flow) -> bool:
-    """fib_rule_match, for a packet made here: it comes in from `lo`."""
+    """fib_rule_match and what fib4_rule_match and fib6_rule_match add; a packet made here comes in
+    from `lo`.
+    """
     matched = (
-        not rule.narrow
-        and rule.iif in (None, "lo")
+        rule.iif in (None, flow.iif or "lo")
+        and rule.oif in (None, flow.oif)
         and not (rule.mark ^ flow.mark) & rule.mask
-        and (rule.uids is None or rule.uids[0] <= flow.uid <= rule.uids[1])
+        and (not rule.l3mdev or flow.vrf_table is not None)
+        # a forwarded packet has no user: INVALID_UID, which only the range of all holds
+        and (rule.uids is None or rule.uids[0] <= (NONE if flow.iif else flow.uid) <= rule.uids[1])
         and _in(flow.destination, rule.dst, rule.dst_len)
         # a source yet to be chosen is 0.0.0.0, or for IPv6 matches no prefix
         and (not rule.src_len or _in(flow.source or b"\0" * 4, rule.src, rule.src_len))
+        and rule.ip_proto in (0, flow.protocol)
+        and _port(rule.sport, flow.sport)
+        and _port(rule.dport, flow.dport)
+        # the flows asked about have no type of service, flow label or tunnel
+        and not (rule.tos or rule.tun_id or _bits(rule.dscp) or _bits(rule.flowlabel))
     )
     return matched != rule.invert
+
+
+def _port(ports: Ports | None, port: int) -> bool:
+    if ports is None:
+        return True
+    if ports.mask is not None:
+        return not (ports.first ^ port) & ports.mask
+    return ports.first <= port <= ports.last
+
+
+def _bits(asked: Masked | None) -> int:
+    return 0 if asked is None else asked.value & asked.mask
 
 
 def _in(address: bytes, prefix: bytes, length: int) -> bool:

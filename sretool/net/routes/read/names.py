@@ -86,6 +86,24 @@ METRICS = {
 RTAX_CC_ALGO = 16
 # include/uapi/linux/lwtunnel.h LWTUNNEL_ENCAP_*
 ENCAPS = ("none", "mpls", "ip", "ila", "ip6", "seg6", "bpf", "seg6local", "rpl", "ioam6", "xfrm")
+# include/uapi/linux/in.h, in6.h IPPROTO_*, as `ip rule` and /etc/protocols name them
+IP_PROTOCOLS = {
+    1: "icmp",
+    2: "igmp",
+    4: "ipip",
+    6: "tcp",
+    17: "udp",
+    33: "dccp",
+    41: "ipv6",
+    47: "gre",
+    50: "esp",
+    51: "ah",
+    58: "ipv6-icmp",
+    89: "ospf",
+    112: "vrrp",
+    132: "sctp",
+    136: "udplite",
+}
 PREFERENCES = {0: "medium", 1: "high", 3: "low"}
 
 
