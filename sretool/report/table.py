@@ -6,6 +6,7 @@ tables longer than a screen, without importing rich; `text.py` draws the same bl
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, Literal, TextIO, TypeVar, Union
 
@@ -137,7 +138,9 @@ def fit(table: Table[Any], columns: int | None, glyphs: Callable[[str], str]) ->
             if table.columns[going].drop == 0:
                 going = shown[-1]
             shown.remove(going)
+        whole = list(widths)
         _shrink(widths, shown, table, columns - len(GAP) * (len(shown) - 1))
+        plain = [is_plain and now == was for is_plain, now, was in zip(plain, widths, whole)]
     gone = [titles[i] for i in range(len(titles)) if i not in shown]
     return Fitted(titles, cells, plain, widths, shown, gone)
 
@@ -168,7 +171,7 @@ def _shrink(widths: list[int], shown: list[int], table: Table[Any], room: int) -
 
 class Fitted(Struct, frozen=True):
     """A table ready to print: for each column its title, its escaped cells, whether all of it is
-    ASCII, and its width; then the columns shown, and the titles of those gone.
+    ASCII and fits, and its width; then the columns shown, and the titles of those gone.
     """
 
     titles: list[str]
@@ -211,30 +214,38 @@ def table_lines(
 
     def padded(i: int, texts: Sequence[str]) -> Sequence[str]:
         wide, right = fitted.widths[i], table.columns[i].right
-        if not fitted.plain[i] or any(len(text) > wide for text in texts):
-            # cut marks the end with a glyph of ours
-            texts = [glyphs(cut(text, wide)) for text in texts]
-            # ljust and rjust count characters, a terminal counts columns
-            spaces = [" " * (wide - width(text)) for text in texts]
-            if right:
-                return [space + text for space, text in zip(spaces, texts)]
-            return texts if i == last else [text + space for space, text in zip(spaces, texts)]
+        if fitted.plain[i]:
+            return [text.rjust(wide) for text in texts] if right else [text.ljust(wide) for text in texts]
+        # cut marks the end with a glyph of ours
+        texts = [glyphs(cut(text, wide)) for text in texts]
+        # ljust and rjust count characters, a terminal counts columns
+        spaces = [" " * (wide - width(text)) for text in texts]
         if right:
-            return [text.rjust(wide) for text in texts]
-        return texts if i == last else [text.ljust(wide) for text in texts]
+            return [space + text for space, text in zip(spaces, texts)]
+        return texts if i == last else [text + space for space, text in zip(spaces, texts)]
 
     title = GAP.join(padded(i, [fitted.titles[i]])[0] for i in fitted.shown)
     yield title if paint is None else paint(title, "strong")
-    for start in range(0, len(table.rows), ROWS_AT_ONCE):
-        rows = table.rows[start : start + ROWS_AT_ONCE]
-        chunk = [padded(i, fitted.cells[i][start : start + ROWS_AT_ONCE]) for i in fitted.shown]
-        if paint is not None:
-            styles = [table.columns[i].style for i in fitted.shown]
-            chunk = [_painted(texts, rows, style, paint) for texts, style in zip(chunk, styles)]
-        for row in zip(*chunk):
-            yield GAP.join(row).rstrip()
+    if paint is None and all(fitted.plain[i] for i in fitted.shown):
+        # a format pads a whole row at once
+        layout = GAP.join(_format(fitted.widths[i], table.columns[i].right, i == last) for i in fitted.shown)
+        for row in zip(*(fitted.cells[i] for i in fitted.shown)):
+            yield (layout % row).rstrip()
+    else:
+        for start in range(0, len(table.rows), ROWS_AT_ONCE):
+            rows = table.rows[start : start + ROWS_AT_ONCE]
+            chunk = [padded(i, fitted.cells[i][start : start + ROWS_AT_ONCE]) for i in fitted.shown]
+            if paint is not None:
+                styles = [table.columns[i].style for i in fitted.shown]
+                chunk = [_painted(texts, rows, style, paint) for texts, style in zip(chunk, styles)]
+            for row in zip(*chunk):
+                yield GAP.join(row).rstrip()
     for note in notes(table, fitted):
         yield from wrapped(note, columns, " ")
+
+
+def _format(wide: int, right: bool, last: bool) -> str:
+    return f"%{wide}s" if right else "%s" if last else f"%-{wide}s"
 
 
 def _painted(
@@ -280,8 +291,9 @@ def write(
         if block.title:
             stream.write(glyphs(escape(block.title)) + "\n")
         if isinstance(block, Table):
-            for row in table_lines(block, columns, glyphs, paint):
-                stream.write(row + "\n")
+            lines = table_lines(block, columns, glyphs, paint)
+            while some := list(itertools.islice(lines, ROWS_AT_ONCE)):
+                stream.write("\n".join(some) + "\n")
             continue
         for line in block.lines:
             text = glyphs(plain_text(line))

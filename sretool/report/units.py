@@ -12,6 +12,8 @@ def bytes_text(value: float | None) -> str:
     """Bytes in binary units, at most five characters: 0, 512, 4.0K, 1.5G."""
     if value is None:
         return UNKNOWN
+    if isinstance(value, int) and -1024 < value < 1024:  # most queues of 100,000 sockets
+        return str(value)
     size = float(value)
     for unit in ("", "K", "M", "G", "T", "P"):
         if abs(size) < 1024 or unit == "P":
