@@ -15,6 +15,7 @@ def catalogue() -> list[Check]:
     from sretool.net.neigh.checks import CHECKS as NET_NEIGH
     from sretool.net.trace.checks import CHECKS as NET_TRACE
     from sretool.procs.why.checks import CHECKS as PROCS_WHY
+    from sretool.sockets.listen.checks import COMMAND as SOCKETS_LISTEN
 
     return [
         Check(
@@ -33,6 +34,7 @@ def catalogue() -> list[Check]:
             ("procs why", PROCS_WHY),
             ("net addrs", NET_ADDRS),
             ("net neigh", NET_NEIGH),
+            ("sockets listen", SOCKETS_LISTEN),
             ("net trace", NET_TRACE),
             ("dns trace", DNS_TRACE),
         )

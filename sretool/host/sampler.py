@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from sretool.host.source import Source
@@ -80,3 +80,19 @@ class Sampler:
                 time.sleep(max(0.0, end - time.monotonic()))
         except KeyboardInterrupt:
             self.interrupted = True
+
+
+SLICE_S = 0.05
+
+
+def ticks(until: Callable[[], bool], period_s: float, cpu_share: float) -> Iterator[None]:
+    """For a `during`: one turn every `period_s`, or so seldom that the turns take no more than
+    `cpu_share` of a CPU, while `until()` is false. It is over at most SLICE_S after that.
+    """
+    while not until():
+        began = time.thread_time()
+        yield
+        rest = max(period_s, (time.thread_time() - began) / cpu_share)
+        while rest > 0 and not until():
+            time.sleep(min(rest, SLICE_S))
+            rest -= SLICE_S

@@ -23,6 +23,7 @@ from sretool.snapshot import model, read
 # (file systems) comes last.
 READERS = (
     "sretool.sockets.read",
+    "sretool.sockets.listen.read",
     "sretool.procs.list.read",
     "sretool.procs.why.read",
     "sretool.cgroups.read",

@@ -18,6 +18,11 @@ _TITLES = {
     "remote_address": "REMOTE",
     "accept_queue": "QUEUE",
     "accept_queue_limit": "LIMIT",
+    "accept_queue_peak": "PEAK",
+    "accept_queue_limited_by": "LIMITED BY",
+    "syn_queue": "SYN",
+    "syn_queue_limit": "SYN LIMIT",
+    "group_size": "SHARE",
     "drops_per_s": "DROPS/S",
 }
 _NUMBERS = (
@@ -28,6 +33,10 @@ _NUMBERS = (
     "accept_queue",
     "accept_queue_limit",
     "accept_queue_before",
+    "accept_queue_peak",
+    "syn_queue",
+    "syn_queue_limit",
+    "group_size",
     "retransmits",
     "retransmits_total",
     "drops",

@@ -45,9 +45,8 @@ def domains() -> tuple[Domain, ...]:
     from sretool.procs.deleted import read as deleted
     from sretool.procs.list import checks as process_checks
     from sretool.procs.list import read as procs
-    from sretool.sockets import read as sockets
     from sretool.sockets.listen import checks as socket_checks
-    from sretool.sockets.listen.read import build as listening
+    from sretool.sockets.listen import read as listen
     from sretool.triage import checks, read
 
     return (
@@ -75,12 +74,12 @@ def domains() -> tuple[Domain, ...]:
         ),
         Domain(
             "sockets",
-            socket_checks.CHECKS,
+            socket_checks.TRIAGE,
             # whose a listener is costs a look at every descriptor of the host: once is enough, and
             # the reading that has it is the newer one
-            partial(sockets.sample, ask=sockets.TRIAGE._replace(owners=False)),
-            lambda _, before, state: listening(state, before),
-            partial(sockets.sample, ask=sockets.TRIAGE),
+            partial(listen.sample, ask=listen.TRIAGE_BEFORE),
+            lambda _, before, state: listen.build(state, before),
+            partial(listen.sample, ask=listen.TRIAGE),
         ),
         Domain(
             "cgroups",

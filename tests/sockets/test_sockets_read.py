@@ -4,7 +4,6 @@ import errno
 
 import frames
 import msgspec
-import pytest
 from engine_replies import DOCKER_REPLY, ID, SHORT
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,11 +12,10 @@ from sretool.command import Look
 from sretool.errors import SretoolError
 from sretool.host import engines
 from sretool.host.fake import Fake
-from sretool.host.source import Clock, Stat
+from sretool.host.source import Stat
 from sretool.report.table import table_lines
 from sretool.report.terminal import Terminal
 from sretool.sockets import read
-from sretool.sockets.listen.read import build as build_listening
 from sretool.sockets.model import Sockets
 from sretool.sockets.read.build import state_name
 from sretool.sockets.view import listing
@@ -183,62 +181,6 @@ def test_tcp_info_only_when_asked():
     assert b"rtt_ms" not in msgspec.json.encode(row)
     [row], _ = rows(host(raw), read.Ask(info=True))
     assert (row.rtt_ms, row.rtt_min_ms, row.retransmits_total) == (2.5, None, None)
-
-
-@pytest.mark.parametrize(
-    ("address", "expected"),
-    [
-        ("0.0.0.0", "any"),
-        ("::", "any"),
-        ("127.0.0.53", "loopback"),
-        ("::1", "loopback"),
-        ("::ffff:127.0.0.1", "loopback"),
-        ("fe80::1", "link"),
-        ("169.254.1.1", "link"),
-        ("192.0.2.1", "address"),
-        ("2001:db8::1", "address"),
-    ],
-)
-def test_reach_by_address(address, expected):
-    raw = frames.socket_message(address)
-    now = read.sample(host(v6=raw) if ":" in address else host(raw), read.LISTENERS)
-    [row] = build_listening(now).listeners
-    assert row.reach == expected
-
-
-def test_listeners_in_trouble_come_first_and_drops_are_matched_by_cookie():
-    def at(drops: int, queue: int, clock: float) -> Fake:
-        v4 = (
-            frames.socket_message(local_port=80, cookie=1, attributes=frames.memory())
-            + frames.socket_message(
-                local_port=90, cookie=2, queues=(queue, 1), attributes=frames.memory(drops=drops)
-            )
-            + frames.socket_message(local_port=91, cookie=100 + drops, attributes=frames.memory(drops=99))
-        )
-        udp = frames.socket_message(
-            local_port=53, state=7, queues=(50, 0), cookie=3, attributes=frames.memory(4096, drops)
-        )
-        return host(v4, udp=udp, clock=Clock(clock, clock, clock))
-
-    now, before = read.sample(at(30, 2, 12.0), read.LISTENERS), read.sample(at(10, 1, 10.0), read.LISTENERS)
-    found = build_listening(now, before)
-    assert [(row.local_port, row.drops_per_s) for row in found.listeners] == [
-        (90, 10.0),
-        (53, 10.0),
-        (80, 0.0),
-        (91, None),  # another socket on the same port: its count says nothing
-    ]
-    worst, udp = found.listeners[:2]
-    assert (worst.accept_queue, worst.accept_queue_before, worst.full, worst.was_full) == (2, 1, True, False)
-    assert (udp.accept_queue, udp.recv_q_bytes, udp.recv_q_limit_bytes) == (None, 50, 4096)
-    assert found.tcp.window_s == 2.0
-
-
-def test_one_reading_gives_no_rates():
-    found = build_listening(
-        read.sample(host(frames.socket_message(attributes=frames.memory(drops=9))), read.LISTENERS)
-    )
-    assert (found.listeners[0].drops, found.listeners[0].drops_per_s, found.tcp.window_s) == (9, None, None)
 
 
 @given(st.binary(max_size=200))

@@ -29,8 +29,9 @@ def accept_queue_overflow(model: Listening, rule: Rule[Listening]) -> Iterator[F
 
     The kernel counts such drops once for the whole network namespace, and once more on the listener
     that dropped (sk_drops): the listeners named are those whose own count grew while the
-    namespace's did. A queue that was full at both readings is named too: nobody accepts, and the
-    next connection is dropped. A queue that is full at one reading alone is a burst, and none.
+    namespace's did. A queue that was full at both readings, and at every look between them, is named
+    too: nobody accepts, and the next connection is dropped. One that was full only at times had a burst,
+    and is not.
     """
     tcp = model.tcp
     dropping = (tcp.listen_overflows or 0) + (tcp.listen_drops or 0) > 0
@@ -38,7 +39,7 @@ def accept_queue_overflow(model: Listening, rule: Rule[Listening]) -> Iterator[F
         row
         for row in model.listeners
         if row.protocol == "tcp"
-        and ((dropping and (row.drops_per_s or 0) > rule["warning_per_s"]) or (row.full and row.was_full))
+        and ((dropping and (row.drops_per_s or 0) > rule["warning_per_s"]) or row.stuck)
     ]
     for row in sorted(culprits, key=lambda row: -(row.drops_per_s or 0)):
         yield _of_listener(model, row, rule)
@@ -54,7 +55,8 @@ def _of_listener(model: Listening, row: Listener, rule: Rule[Listening]) -> Find
     rate = row.drops_per_s or 0.0
     severity: Severity = "critical" if rate > rule["critical_per_s"] else "warning"
     whose = f"{row.process}[{row.pid}]" if row.process is not None else "a process we may not see"
-    queue = f"{row.accept_queue} waiting, backlog {row.accept_queue_limit}"
+    peak = "" if row.accept_queue_peak is None else f", {row.accept_queue_peak} at its peak"
+    queue = f"{row.accept_queue} waiting{peak}, backlog {row.accept_queue_limit}"
     if rate > 0:
         summary = f"{row.name} ({whose}) drops {rate:.3g} connection attempts a second: {queue}"
     else:
@@ -66,6 +68,19 @@ def _of_listener(model: Listening, row: Listener, rule: Rule[Listening]) -> Find
             "connections",
             row.accept_queue_limit,
             "sock_diag idiag_rqueue, idiag_wqueue",
+        ),
+        *(
+            []
+            if row.accept_queue_peak is None
+            else [
+                Evidence(
+                    "accept queue at its peak",
+                    row.accept_queue_peak,
+                    "connections",
+                    row.accept_queue_limit,
+                    "sock_diag idiag_rqueue, read many times in the sample",
+                )
+            ]
         ),
         Evidence(
             "dropped by this listener",
@@ -170,4 +185,70 @@ def retransmit_rate(model: Listening, rule: Rule[Listening]) -> Iterator[Finding
     )
 
 
-CHECKS = (accept_queue_overflow, retransmit_rate)
+@check(
+    id="tcp.somaxconn-cap",
+    title="accept queue capped by somaxconn",
+    reads="accept queue, its peak between two readings, backlog and drops of every LISTEN socket "
+    "(sock_diag); net.core.somaxconn",
+    window="the sample",
+    thresholds={"fill": Threshold(80, "%", "judgement: a burst a quarter larger overflows")},
+    remedy="raise net.core.somaxconn and the backlog the application asks for, then start it again: both "
+    "count at listen(2) only",
+    refs=("man:listen(2)", "kernel:Documentation/admin-guide/sysctl/net.rst"),
+)
+def somaxconn_cap(model: Listening, rule: Rule[Listening]) -> Iterator[Finding]:
+    """Bursts of connections fill a listener's accept queue, which is as long as net.core.somaxconn and may
+    not be longer, however long a backlog the application asks for. A warning when the listener dropped
+    connections for it, else information.
+
+    The kernel does not tell what the application asked for: it may be the same number, and then it has to
+    ask for more. A queue that was full all the time is left out: nobody accepts in time there, and no length
+    helps (tcp.accept-queue-overflow tells).
+    """
+    tcp, most = model.tcp, model.limits.somaxconn
+    overflowing = (tcp.listen_overflows or 0) > 0
+    for row in model.listeners:
+        limit = row.accept_queue_limit
+        capped = row.accept_queue_limited_by == "somaxconn-or-application"
+        if not capped or not limit or row.stuck:
+            continue
+        waited = max(row.accept_queue_peak or 0, row.accept_queue or 0, row.accept_queue_before or 0)
+        dropped = overflowing and (row.drops_per_s or 0) > 0
+        if not dropped and waited < limit * rule["fill"] / 100:
+            continue
+        whose = f"{row.process}[{row.pid}]" if row.process is not None else "a process we may not see"
+        yield rule.finding(
+            "warning" if dropped else "info",
+            f"bursts to {row.name} ({whose}) {'overflow' if dropped else 'nearly fill'} its accept queue: "
+            f"{waited} waited, and net.core.somaxconn allows {limit}",
+            subject=Subject("socket", row.name, row.process or "", row.unit or "", row.pid),
+            evidence=[
+                Evidence(
+                    "waited at most",
+                    waited,
+                    "connections",
+                    round(limit * rule["fill"] / 100, 1),
+                    "sock_diag idiag_rqueue, read many times in the sample",
+                ),
+                Evidence("accept queue limit", limit, "connections", most, "sock_diag idiag_wqueue"),
+                Evidence(
+                    "dropped by this listener",
+                    None if row.drops_per_s is None else round(row.drops_per_s, 2),
+                    "1/s",
+                    0,
+                    "sock_diag INET_DIAG_SKMEMINFO drops",
+                ),
+            ],
+            next=[f"sretool sockets listen --port {row.local_port} --sample 10"],
+        )
+    if most is None:
+        raise Unknown("net.core.somaxconn could not be read")
+    if tcp.window_s is None:
+        raise Unknown("it takes two readings, and there was one")
+    if tcp.listen_overflows is None:
+        raise Unknown("TcpExt ListenOverflows could not be read twice")
+
+
+TRIAGE = (accept_queue_overflow, retransmit_rate)
+COMMAND = (somaxconn_cap,)
+CHECKS = (*TRIAGE, *COMMAND)

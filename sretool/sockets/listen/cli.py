@@ -13,7 +13,8 @@ from sretool.report.answer import Answer
 from sretool.report.check import judge
 from sretool.sockets import read
 from sretool.sockets.listen.model import Listening
-from sretool.sockets.listen.read import build
+from sretool.sockets.listen.peaks import Peaks
+from sretool.sockets.listen.read import LISTENERS, Ask, build, sample
 from sretool.sockets.options import PidOption, ProcessOption, TcpOption, UdpOption, UnitOption, families
 
 LocalPortOption = Annotated[
@@ -32,7 +33,9 @@ LocalPortOption = Annotated[
         "local_port",
         "reach",
         "accept_queue",
+        "accept_queue_peak",
         "accept_queue_limit",
+        "syn_queue",
         "drops",
         "drops_per_s",
         "process",
@@ -41,10 +44,13 @@ LocalPortOption = Annotated[
     ),
     how=(
         How("ss -tulnpm", "listeners: Recv-Q is the accept queue, Send-Q its limit, skmem's d its drops"),
+        How("ss -tan state syn-recv", "half-open connections"),
+        How("sysctl net.core.somaxconn net.ipv4.tcp_max_syn_backlog net.ipv4.tcp_syncookies", "the limits"),
         How("nstat -asz TcpExtListenOverflows TcpExtListenDrops", "drops of all listeners since boot"),
     ),
     examples=(
         ("sretool sockets listen", "who listens, and who drops connections now"),
+        ("sretool sockets listen --port 443 --sample 10", "how full its queue gets in ten seconds"),
         ("sretool sockets listen --port 443 --sample 0 --json", "one listener, at once"),
     ),
 )
@@ -61,14 +67,20 @@ def listen(
     from sretool.sockets.listen.checks import CHECKS
 
     rules = with_thresholds(CHECKS, run.options.set_ or ())
-    ask = read.LISTENERS._replace(families=families(run), port=port, pid=pid, process=process)
+    ask = LISTENERS._replace(families=families(run), port=port, pid=pid, process=process)
     if tcp and not udp:
         ask = ask._replace(udp_states=0)
     if udp and not tcp:
         ask = ask._replace(tcp_states=0)
-    now, before = run.pair(functools.partial(read.sample, ask=ask))
+    peaks = Peaks(families(run)) if ask.tcp_states else None
+    now, before = run.pair(
+        functools.partial(sample, ask=Ask(ask)),
+        peaks.during if peaks is not None else None,
+        # whose they are costs a look at every descriptor of the host, and is asked of the newer one
+        functools.partial(sample, ask=Ask(ask._replace(owners=False, users=False), limits=False)),
+    )
     run.errors += now.errors
-    data = build(now, before, read.Narrow(pid, process, unit))
+    data = build(now, before, read.Narrow(pid, process, unit), peaks)
     verdicts = list(judge(rules, data))
     data.checks = [verdict for verdict, _ in verdicts]
     return Answer(data=data, findings=[finding for _, found in verdicts for finding in found])

@@ -1,43 +1,142 @@
-"""Listeners from two samples of the sockets."""
+"""Listeners: one reading of them, and what two of them say."""
 
 from __future__ import annotations
 
 import ipaddress
 import socket
+from typing import NamedTuple
 
-from sretool.errors import ParseError
+from sretool.errors import Missing, ParseError, SourceError, SretoolError
 from sretool.host import netstat
+from sretool.host.decimal import integer
 from sretool.host.netstat import Counters
-from sretool.sockets.listen.model import Listener, Listening, TcpCounters
+from sretool.host.source import Clock, Source
+from sretool.sockets import read
+from sretool.sockets.listen.groups import HALF_OPEN, Key, half_open, joined, key_of
+from sretool.sockets.listen.model import Limits, Listener, Listening, TcpCounters
+from sretool.sockets.listen.peaks import Peaks
 from sretool.sockets.read import diag
-from sretool.sockets.read.sample import Sample
 from sretool.sockets.read.whose import EVERYONE, UNSPECIFIED, Narrow, Texts, Whose, attributor
 
+_FILES = (
+    "/proc/sys/net/core/somaxconn",
+    "/proc/sys/net/ipv4/tcp_max_syn_backlog",
+    "/proc/sys/net/ipv4/tcp_syncookies",
+)
+_HALF_OPEN = sum(1 << state for state in HALF_OPEN)
 
-def build(now: Sample, before: Sample | None = None, narrow: Narrow = EVERYONE) -> Listening:
+
+class Ask(NamedTuple):
+    """What to read: which sockets, if any, and whether the limits too."""
+
+    sockets: read.Ask | None
+    limits: bool = True
+
+
+TRIAGE = Ask(read.TRIAGE, limits=False)
+TRIAGE_BEFORE = Ask(read.TRIAGE._replace(owners=False), limits=False)
+LISTENERS = read.LISTENERS._replace(tcp_states=1 << diag.LISTEN | _HALF_OPEN)
+EVERYTHING = Ask(None)
+"""For a recording: the sockets themselves are in `sockets.read.EVERYTHING`."""
+
+
+class Sample(NamedTuple):
+    """One reading; `sockets` is None when they were not asked for."""
+
+    clock: Clock
+    sockets: read.Sample | None
+    limits: Limits
+    half_open: bool
+    errors: list[SretoolError]
+
+
+def sample(source: Source, ask: Ask) -> Sample:
+    """Read what `ask` needs; what could not be read is in `errors`."""
+    errors: list[SretoolError] = []
+    clock = source.clock()
+    found = read.sample(source, ask.sockets) if ask.sockets is not None else None
+    if found is not None:
+        clock, errors = found.clock, found.errors
+    limits = Limits(*(_sysctl(source, path, errors) if ask.limits else None for path in _FILES))
+    asked = ask.sockets is not None and bool(ask.sockets.tcp_states & _HALF_OPEN)
+    return Sample(clock, found, limits, asked, errors)
+
+
+def _sysctl(source: Source, path: str, errors: list[SretoolError]) -> int | None:
+    try:
+        return integer(source.read(path).decode("ascii", "replace").strip())
+    except Missing:  # a kernel from before it was each namespace's own
+        return None
+    except ValueError:
+        errors.append(ParseError(path, "not a number"))
+    except SourceError as error:
+        errors.append(error)
+    return None
+
+
+def build(
+    now: Sample, before: Sample | None = None, narrow: Narrow = EVERYONE, peaks: Peaks | None = None
+) -> Listening:
     """Listeners with their queues and drops, and the counters of the namespace. Listeners of the
     two samples are matched by socket cookie, which the kernel never gives twice.
     """
+    sockets = now.sockets
+    assert sockets is not None
+    old = before.sockets if before is not None else None
     window = now.clock.mono - before.clock.mono if before is not None else None
     if window is not None and window <= 0:  # another boot: no rates
-        before = window = None
+        old = window = None
     earlier: dict[int, tuple[int, int | None]] = {}
-    for table in before.tables if before is not None else ():
+    for table in old.tables if old is not None else ():
         for record in table.records:
             if _listening(table.protocol, record):
                 earlier[record[0][11]] = (record[0][13], _memory(record).drops)
-    whose = attributor(now)
+    whose = attributor(sockets)
     texts = Texts()
-    rows = []
-    for protocol, family, records in now.tables:
+    watched = peaks if peaks is not None and peaks.looks and window is not None else None
+    rows: list[tuple[Key, Listener]] = []
+    for protocol, family, records in sockets.tables:
         for record in records:
-            if not _listening(protocol, record):
-                continue
-            owner = whose(record)
-            if narrow.keeps(owner.pid, owner.process, owner.unit):
-                rows.append(_listener(now, protocol, family, record, owner, texts, earlier, window))
-    rows.sort(key=_trouble)
-    return Listening(rows, len(rows), _counters(now.counters, before.counters if before else None, window))
+            if _listening(protocol, record):
+                row = _listener(sockets, protocol, family, record, whose(record), texts, earlier, window)
+                _queue(row, now.limits, record[0][11], watched)
+                rows.append((key_of(family, record), row))
+    half = half_open(sockets.tables, {key for key, _ in rows}) if now.half_open else None
+    groups = joined(rows, half, now.limits)
+    kept = [(key, row) for key, row in rows if narrow.keeps(row.pid, row.process, row.unit)]
+    kept.sort(key=lambda item: _trouble(item[1]))
+    return Listening(
+        [row for _, row in kept],
+        len(kept),
+        _counters(sockets.counters, old.counters if old else None, window),
+        groups=[groups[key] for key in dict.fromkeys(key for key, _ in kept) if key in groups],
+        limits=now.limits,
+        looks=watched.looks if watched is not None else None,
+    )
+
+
+def _queue(row: Listener, limits: Limits, cookie: int, watched: Peaks | None) -> None:
+    """What else is known of a TCP listener's accept queue."""
+    limit = row.accept_queue_limit
+    if limit is None:
+        return
+    if watched is not None:
+        seen = (
+            row.accept_queue,
+            row.accept_queue_before,
+            watched.most.get(cookie),
+            watched.least.get(cookie),
+        )
+        known = [number for number in seen if number is not None]
+        row.accept_queue_peak, row.accept_queue_least = max(known), min(known)
+    if limits.somaxconn is not None:
+        row.accept_queue_limited_by = (
+            "application"
+            if limit < limits.somaxconn
+            else "somaxconn-or-application"
+            if limit == limits.somaxconn
+            else "somaxconn-lowered"
+        )
 
 
 def _listening(protocol: str, record: diag.Record) -> bool:
@@ -52,7 +151,7 @@ def _memory(record: diag.Record) -> diag.Memory:
 
 
 def _listener(
-    now: Sample,
+    now: read.Sample,
     protocol: str,
     family: str,
     record: diag.Record,
@@ -109,7 +208,7 @@ def reach(address: bytes) -> str:
 def _trouble(row: Listener) -> tuple[float, float, int, str, str, str]:
     """Worst first: dropping now, then how full, then by port."""
     queue, limit = (
-        (row.accept_queue, row.accept_queue_limit)
+        (row.accept_queue if row.accept_queue_peak is None else row.accept_queue_peak, row.accept_queue_limit)
         if row.protocol == "tcp"
         else (row.recv_q_bytes, row.recv_q_limit_bytes)
     )

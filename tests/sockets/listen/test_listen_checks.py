@@ -4,8 +4,8 @@ import msgspec
 import pytest
 
 from sretool.report.check import judge
-from sretool.sockets.listen.checks import CHECKS, accept_queue_overflow, retransmit_rate
-from sretool.sockets.listen.model import Listener, Listening, TcpCounters
+from sretool.sockets.listen.checks import CHECKS, accept_queue_overflow, retransmit_rate, somaxconn_cap
+from sretool.sockets.listen.model import Limits, Listener, Listening, TcpCounters
 
 
 def listener(**more) -> Listener:
@@ -32,7 +32,7 @@ def model(*listeners: Listener, **tcp) -> Listening:
     counters = {"window_s": 1.0, "listen_overflows": 0, "listen_drops": 0, "listen_overflows_total": 10**6}
     counters |= {"segments_sent": 10_000, "segments_retransmitted": 0, **tcp}
     made = msgspec.convert({**dict.fromkeys(TcpCounters.__struct_fields__), **counters}, TcpCounters)
-    return Listening(list(listeners), len(listeners), made)
+    return Listening(list(listeners), len(listeners), made, limits=Limits(128, 256, 1))
 
 
 def outcome(rule, data: Listening):
@@ -45,6 +45,7 @@ FULL = {"accept_queue": 2, "accept_queue_before": 2, "accept_queue_limit": 1}
 
 def test_healthy_host_is_clear_whatever_happened_since_boot():
     assert [verdict.outcome for verdict, _ in judge(CHECKS, model(listener(drops=10**6)))] == [
+        "clear",
         "clear",
         "clear",
     ]
@@ -127,3 +128,36 @@ def test_thresholds_can_be_overridden():
         assert found.severity == "warning"
     finally:
         accept_queue_overflow.overrides.clear()
+
+
+BUSY = {"accept_queue": 129, "accept_queue_before": 129, "drops_per_s": 3.0}
+CAPPED = {"accept_queue_limited_by": "somaxconn-or-application", "accept_queue_limit": 128}
+
+
+@pytest.mark.parametrize(
+    ("row", "overflows", "severity"),
+    [
+        ({**CAPPED, "accept_queue_peak": 129, "drops_per_s": 3.0}, 3, "warning"),
+        ({**CAPPED, "accept_queue_peak": 103}, 0, "info"),
+        ({**CAPPED, "accept_queue_peak": 102}, 0, None),
+        ({**CAPPED, "accept_queue": 110, "accept_queue_peak": None}, 0, "info"),  # a recording
+        ({**CAPPED, "accept_queue_peak": 129, "drops_per_s": 3.0}, 0, "info"),  # dropped, not for that
+        ({**CAPPED, "accept_queue_limited_by": "application", "accept_queue_peak": 129}, 0, None),
+        ({**CAPPED, "accept_queue_limited_by": None, "accept_queue_peak": 129}, 0, None),
+        ({**CAPPED, **BUSY, "accept_queue_least": 3}, 3, "warning"),
+        # nobody accepts: no length helps
+        ({**CAPPED, **BUSY}, 3, None),
+        ({**CAPPED, **BUSY, "accept_queue_least": 129}, 3, None),
+    ],
+)
+def test_a_queue_that_somaxconn_caps(row, overflows, severity):
+    data = model(listener(**row), listen_overflows=overflows, listen_drops=overflows)
+    result, findings = outcome(somaxconn_cap, data)
+    assert result == ("clear" if severity is None else "found")
+    assert [finding.severity for finding in findings] == [severity] * (severity is not None)
+
+
+def test_somaxconn_unread_is_unknown():
+    data = model(listener())
+    data.limits = Limits(None, None, None)
+    assert outcome(somaxconn_cap, data) == ("unknown", [])
