@@ -75,8 +75,8 @@ _sretool() {
     "sockets list:--pid") return ;;
     "sockets list:--process") return ;;
     "sockets list:--unit") return ;;
-    "sockets list:--fields") _sretool_list "protocol family state recv_q_bytes send_q_bytes accept_queue accept_queue_limit local_address local_port remote_address remote_port interface retransmits inode uid user pid process unit container cgroup container_name rtt_ms rtt_min_ms retransmits_total"; return ;;
-    "sockets list:--sort") _sretool_words "protocol family state recv_q_bytes send_q_bytes accept_queue accept_queue_limit local_address local_port remote_address remote_port interface retransmits inode uid user pid process unit container cgroup container_name rtt_ms rtt_min_ms retransmits_total"; return ;;
+    "sockets list:--fields") _sretool_list "protocol family state recv_q_bytes send_q_bytes accept_queue accept_queue_limit local_address local_port remote_address remote_port interface retransmits inode uid user pid process unit container cgroup container_name rtt_ms rtt_min_ms retransmits_total mark cgroup_id"; return ;;
+    "sockets list:--sort") _sretool_words "protocol family state recv_q_bytes send_q_bytes accept_queue accept_queue_limit local_address local_port remote_address remote_port interface retransmits inode uid user pid process unit container cgroup container_name rtt_ms rtt_min_ms retransmits_total mark cgroup_id"; return ;;
     "sockets listen:--port") return ;;
     "sockets listen:--pid") return ;;
     "sockets listen:--process") return ;;

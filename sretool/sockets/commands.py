@@ -12,12 +12,20 @@ from sretool.command import How, Run, command
 from sretool.errors import UsageError
 from sretool.report.answer import Answer
 from sretool.sockets import read
-from sretool.sockets.model import TCP_INFO_FIELDS, Sockets
+from sretool.sockets.filter.parse import parse
+from sretool.sockets.filter.tree import Cgroup, Field, Mark, Node, conjuncts, fields, uses
+from sretool.sockets.model import ATTRIBUTE_FIELDS, TCP_INFO_FIELDS, Sockets
 from sretool.sockets.options import PidOption, ProcessOption, TcpOption, UdpOption, UnitOption, families
 from sretool.sockets.read import diag
+from sretool.sockets.read.wanted import OWNER_FIELDS
 
-_OWNER_FIELDS = {"pid", "process", "unit", "container", "container_name", "cgroup"}
-
+FilterArgument = Annotated[
+    Optional[list[str]],
+    typer.Argument(
+        metavar="[FILTER]",
+        help="Only sockets that fit, in the language of ss and by any field. Quote it.",
+    ),
+]
 PortOption = Annotated[
     Optional[int], typer.Option("--port", help="This port, at either end.", metavar="N", min=1, max=65535)
 ]
@@ -53,11 +61,14 @@ StateOption = Annotated[
     examples=(
         ("sretool sockets list --state established --port 5432", "who talks to the database"),
         ("sretool sockets list --state close-wait --sort process", "who does not close"),
+        ("sretool sockets list 'dst 10.0.0.0/8 and dport = :443 and rtt_ms > 50'", "slow calls within"),
+        ("sretool sockets list 'recv_q_bytes > 0 and not process = sshd'", "who does not read"),
         ("sretool sockets list --unit nginx --fields remote_address,rtt_ms,retransmits_total", "slow peers"),
     ),
 )
 def list_(
     run: Run,
+    filter_: FilterArgument = None,
     state: StateOption = None,
     port: PortOption = None,
     pid: PidOption = None,
@@ -66,10 +77,19 @@ def list_(
     tcp: TcpOption = False,
     udp: UdpOption = False,
 ) -> Answer[Sockets]:
-    """List TCP and UDP sockets with their owners."""
-    wanted = {*(run.fields() or ()), (run.options.sort or "").removeprefix("-")}
+    """List TCP and UDP sockets with their owners.
+
+    FILTER is that of ss: sport, dport (with = != > < >= <=), src, dst, state, exclude, dev, fwmark, cgroup,
+    autobound, ( ), and, or, not; and binds before or. Its further terms are the fields of a row:
+    process = NAME, unit = NAME, rtt_ms > 50. A field that is null fits no comparison, so not of it does.
+    """
+    tree = parse(" ".join(filter_)) if filter_ else None
+    named = fields(tree)
+    wanted = {*(run.fields() or ()), (run.options.sort or "").removeprefix("-")} | named
     info = not wanted.isdisjoint(TCP_INFO_FIELDS)
+    more = not wanted.isdisjoint(ATTRIBUTE_FIELDS) or uses(tree, Mark, Cgroup)
     narrow = read.Narrow(pid, process, unit)
+    only_pid, only_process = _owner(tree)
     ask = read.Ask(
         tcp_states=_states(state, diag.TCP_STATES) if tcp or not udp else 0,
         udp_states=_states(state, _UDP_STATES) if udp or not tcp else 0,
@@ -77,14 +97,25 @@ def list_(
         port=port,
         info=info,
         owners=run.options.fields is None
-        or not wanted.isdisjoint(_OWNER_FIELDS)
+        or not wanted.isdisjoint(OWNER_FIELDS)
         or _by_owner(pid, process, unit),
-        pid=pid,
-        process=process,
+        pid=only_pid if pid is None else pid,
+        process=only_process if process is None else process,
+        filter=tree,
     )
     now = run.one(functools.partial(read.sample, ask=ask))
     run.errors += now.errors
-    return Answer(data=read.build_list(now, narrow, info=info))
+    return Answer(data=read.build_list(now, narrow, info=info, more=more))
+
+
+def _owner(tree: Node | None) -> tuple[int | None, str | None]:
+    """The one process that a filter is about, by pid or name: no other needs to be looked at."""
+    found: dict[str, str | float] = {}
+    for part in () if tree is None else conjuncts(tree):
+        if isinstance(part, Field) and part.name in ("pid", "process") and part.op == "=":
+            found.setdefault(part.name, part.value)
+    pid, process = found.get("pid"), found.get("process")
+    return pid if isinstance(pid, int) else None, process if isinstance(process, str) else None
 
 
 _UDP_STATES = ("", *(diag.UDP_STATES.get(number, "") for number in range(1, diag.CLOSED + 1)))

@@ -50,8 +50,10 @@ class Socket(Struct, gc=False):
     accept_queue_limit: Annotated[
         Optional[int], Meta(description="listeners: backlog, at most somaxconn (idiag_wqueue)")
     ]
-    local_address: Address
-    local_port: Annotated[int, Meta(description="port it is bound to (idiag_sport)")]
+    local_address: Annotated[
+        Optional[str], Meta(description="as text; IPv4 on an inet6 socket as ::ffff:192.0.2.1")
+    ]
+    local_port: Annotated[Optional[int], Meta(description="port it is bound to (idiag_sport)")]
     remote_address: Annotated[Optional[str], Meta(description="null when it has no peer")]
     remote_port: Annotated[Optional[int], Meta(description="null when it has no peer")]
     interface: Interface
@@ -69,7 +71,9 @@ class Socket(Struct, gc=False):
     container_name: ContainerName = None
     rtt_ms: Annotated[
         Union[float, UnsetType, None],
-        Meta(description="smoothed round-trip time (tcp_info); only when asked for by --fields or --sort"),
+        Meta(
+            description="smoothed round-trip time (tcp_info); only when asked for by --fields, --sort, FILTER"
+        ),
     ] = UNSET
     rtt_min_ms: Annotated[
         Union[float, UnsetType, None],
@@ -79,9 +83,25 @@ class Socket(Struct, gc=False):
         Union[int, UnsetType, None],
         Meta(description="segments retransmitted since it opened (tcp_info); only when asked for"),
     ] = UNSET
+    mark: Annotated[
+        Union[int, UnsetType, None],
+        Meta(
+            description="SO_MARK (INET_DIAG_MARK); null without CAP_NET_ADMIN; only when asked for by "
+            "--fields, --sort or fwmark"
+        ),
+    ] = UNSET
+    cgroup_id: Annotated[
+        Union[int, UnsetType, None],
+        Meta(
+            description="the cgroup v2 directory it was made in (INET_DIAG_CGROUP_ID); null in time-wait; "
+            "only when asked for by --fields, --sort or cgroup"
+        ),
+    ] = UNSET
 
 
 TCP_INFO_FIELDS = ("rtt_ms", "rtt_min_ms", "retransmits_total")
+ATTRIBUTE_FIELDS = ("mark", "cgroup_id")
+"""Not in the fixed part of a message, and nobody's first question."""
 
 
 class Sockets(Struct):

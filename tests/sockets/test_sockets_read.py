@@ -117,6 +117,14 @@ def test_filters_by_owner():
     assert [row.local_port for row in rows(host(v4), ask, process="ngin*")[0]] == [80]
 
 
+def test_a_port_counts_at_either_end():
+    v4 = frames.socket_message(local_port=443) + frames.socket_message(
+        local_port=40000, remote="192.0.2.1", remote_port=443, state=1
+    )
+    assert len(rows(host(v4), read.Ask(port=443))[0]) == 2
+    assert rows(host(v4), read.Ask(port=444))[0] == []
+
+
 def test_hidden_owners_are_one_error_with_their_count():
     links = {"/proc/812/fd/6": "socket:[1000]"}
     v4 = b"".join(frames.socket_message(local_port=p, inode=p) for p in (1000, 1001, 1002))

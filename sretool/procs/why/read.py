@@ -24,6 +24,7 @@ from sretool.procs.table import Proc, Table, table
 from sretool.procs.target import Target, real_path, resolve
 from sretool.procs.why.crontab import DIRECTORY, SPOOLS, SYSTEM
 from sretool.sockets import read as sockets
+from sretool.sockets.model import endpoint
 
 SESSIONS = "/run/systemd/sessions"
 _FILES = ("status", "loginuid")
@@ -277,13 +278,7 @@ def _listeners(source: Source, pid: int, errors: list[SretoolError]) -> list[str
     if asked.errors:
         return None
     rows = sockets.build_list(asked).sockets
-    return [
-        f"[{row.local_address}]:{row.local_port}"
-        if ":" in row.local_address
-        else f"{row.local_address}:{row.local_port}"
-        for row in rows
-        if f"socket:[{row.inode}]" in held
-    ]
+    return [endpoint(row.local_address, row.local_port) for row in rows if f"socket:[{row.inode}]" in held]
 
 
 def _drop_noise(found: Sample) -> None:

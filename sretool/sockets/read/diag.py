@@ -12,34 +12,24 @@ from typing import Literal, NamedTuple
 from sretool.errors import ParseError
 from sretool.host import netlink
 from sretool.host.source import Dump
+from sretool.sockets import states
 
 SOCK_DIAG_BY_FAMILY = 20
 FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
-INET_DIAG_INFO, INET_DIAG_SKMEMINFO, INET_DIAG_SKV6ONLY, INET_DIAG_CGROUP_ID = 2, 7, 11, 21
+INET_DIAG_REQ_BYTECODE = 1
+INET_DIAG_INFO, INET_DIAG_SKMEMINFO, INET_DIAG_SKV6ONLY, INET_DIAG_MARK, INET_DIAG_CGROUP_ID = (
+    2,
+    7,
+    11,
+    15,
+    21,
+)
 _DETAILS = 0b111100  # INET_DIAG_VEGASINFO, CONG, TOS and TCLASS, and what comes with them
 
-# include/net/tcp_states.h; index = value
-TCP_STATES = (
-    "unknown-0",
-    "established",
-    "syn-sent",
-    "syn-recv",
-    "fin-wait-1",
-    "fin-wait-2",
-    "time-wait",
-    "closed",
-    "close-wait",
-    "last-ack",
-    "listen",
-    "closing",
-    "new-syn-recv",
-    "bound-inactive",
-)
-ESTABLISHED, SYN_RECV, TIME_WAIT, CLOSED, LISTEN, NEW_SYN_RECV, BOUND_INACTIVE = 1, 3, 6, 7, 10, 12, 13
-UDP_STATES = {ESTABLISHED: "established", CLOSED: "unconnected"}
-# bound-inactive sockets (since 6.8) come only when asked for by name, as in ss
-ALL_STATES = (1 << BOUND_INACTIVE) - 2
+TCP_STATES, UDP_STATES, ALL_STATES = states.TCP_STATES, states.UDP_STATES, states.ALL_STATES
+ESTABLISHED, CLOSED, LISTEN = states.ESTABLISHED, states.CLOSED, states.LISTEN
+SYN_RECV, TIME_WAIT, NEW_SYN_RECV = states.SYN_RECV, states.TIME_WAIT, states.NEW_SYN_RECV
 
 # nlmsghdr and inet_diag_msg in one go. Ports are big-endian, everything else is native.
 _MESSAGES = {
@@ -70,9 +60,9 @@ class Table(NamedTuple):
 
 
 def request(
-    protocol: str, family: str, states: int, *, info: bool, memory: bool, details: bool = False
+    protocol: str, family: str, mask: int, *, info: bool, memory: bool, details: bool = False
 ) -> Dump:
-    """The dump of one table, narrowed to `states` (a mask) in the kernel."""
+    """The dump of one table, narrowed to the states of `mask` in the kernel."""
     extensions = (info << (INET_DIAG_INFO - 1)) | (memory << (INET_DIAG_SKMEMINFO - 1)) | details * _DETAILS
     number = 4 if family == "inet" else 6
     return Dump(
@@ -80,15 +70,19 @@ def request(
         netlink.NETLINK_SOCK_DIAG,
         SOCK_DIAG_BY_FAMILY,
         netlink.NLM_F_DUMP,
-        struct.pack("=BBBxI48x", FAMILIES[family], PROTOCOLS[protocol], extensions, states),
+        struct.pack("=BBBxI48x", FAMILIES[family], PROTOCOLS[protocol], extensions, mask),
     )
 
 
-def decode(
-    frames: list[bytes], protocol: str, family: str, states: int, port: int | None = None
-) -> list[Record]:
-    """The sockets in `frames` that are in `states` (the kernel did that already; a recording holds
-    them all) and use `port` at either end.
+def narrowed(request: Dump, program: bytes) -> Dump:
+    """The same dump of no more than what `program` (`filter.kernel.bytecode`) keeps."""
+    attribute = netlink.ATTRIBUTE_HEADER.pack(4 + len(program), INET_DIAG_REQ_BYTECODE) + program
+    return request._replace(payload=request.payload + attribute)
+
+
+def decode(frames: list[bytes], protocol: str, family: str, mask: int) -> list[Record]:
+    """The sockets in `frames` whose state is in `mask` (the kernel did that already; a recording holds
+    them all).
 
     Raises:
         ParseError: a message that is cut, or of another family.
@@ -97,7 +91,6 @@ def decode(
     unpack = _MESSAGES[family].unpack_from
     number = FAMILIES[family]
     # in a dump of state syn-recv the kernel includes what it calls new-syn-recv, and says syn-recv
-    wire_port = None if port is None else socket.htons(port)
     found: list[Record] = []
     append = found.append
     for frame in frames:
@@ -115,9 +108,7 @@ def decode(
                 raise ParseError(what, f"a socket message of {length} bytes at {at} in a frame of {size}")
             if values[2] != number:
                 raise ParseError(what, f"a socket of address family {values[2]}")
-            if states >> values[3] & 1 and (
-                wire_port is None or values[6] == wire_port or values[7] == wire_port
-            ):
+            if mask >> values[3] & 1:
                 append((values, frame, at))
             at += (length + 3) & ~3
     return found
@@ -163,6 +154,12 @@ def memory(raw: bytes | None) -> Memory:
     """Decode; SK_MEMINFO_DROPS came with 4.6."""
     words = struct.unpack(f"={len(raw) // 4}I", raw[: len(raw) & ~3]) if raw else ()
     return Memory(words[1] if len(words) > 1 else None, words[8] if len(words) > 8 else None)
+
+
+def mark(attributes: dict[int, bytes]) -> int | None:
+    """INET_DIAG_MARK: SO_MARK, which the kernel tells to CAP_NET_ADMIN only."""
+    raw = attributes.get(INET_DIAG_MARK, b"")
+    return int.from_bytes(raw, _ORDER) if len(raw) == 4 else None
 
 
 def cgroup_id(attributes: dict[int, bytes]) -> int | None:

@@ -10,9 +10,12 @@ from sretool.host.attribution import attribute
 from sretool.host.engines import Container
 from sretool.host.netstat import Counters
 from sretool.host.owners import Owners
-from sretool.host.source import Clock, Source
+from sretool.host.source import Clock, Dump, Source, attempt
 from sretool.host.users import names as user_names
+from sretool.sockets.filter.judge import Judge
+from sretool.sockets.filter.tree import Node, Port, all_of, any_of
 from sretool.sockets.read import diag
+from sretool.sockets.read.wanted import PORT_RANGE, Wanted, wanted
 
 
 class Ask(NamedTuple):
@@ -21,7 +24,7 @@ class Ask(NamedTuple):
     tcp_states: int = diag.ALL_STATES
     udp_states: int = diag.ALL_STATES
     families: tuple[str, ...] = ("inet", "inet6")
-    port: int | None = None
+    port: int | None = None  # at either end
     info: bool = False
     memory: bool = False
     details: bool = False
@@ -31,6 +34,7 @@ class Ask(NamedTuple):
     pid: int | None = None
     process: str | None = None
     every_process: bool = False
+    filter: Node | None = None
 
 
 TRIAGE = Ask(tcp_states=1 << diag.LISTEN, udp_states=0, memory=True, users=False, counters=True)
@@ -42,7 +46,8 @@ COUNTERS = EVERYTHING._replace(owners=False, users=False)
 
 class Sample(NamedTuple):
     """One reading. `owners` is None when they were not asked for or could not be read; `containers`
-    are by short id, as far as the owners are in any.
+    are by short id, as far as the owners are in any. `keeps` is what is left of the filter for the
+    rows, whose owners it asks about; None when nothing is.
     """
 
     clock: Clock
@@ -54,6 +59,7 @@ class Sample(NamedTuple):
     counters: Counters | None
     errors: list[SretoolError]
     containers: dict[str, Container] = {}
+    keeps: Judge | None = None
 
 
 def sample(source: Source, ask: Ask) -> Sample:
@@ -61,8 +67,14 @@ def sample(source: Source, ask: Ask) -> Sample:
     errors: list[SretoolError] = []
     clock = source.clock()
     counters = netstat.read(source, errors) if ask.counters else None
-    tables = _tables(source, ask, errors)
-    return attributed(source, Sample(clock, tables, None, {}, {}, {}, counters, errors), ask)
+    filtered = _filter(source, ask, errors)
+    tables = _tables(source, ask, filtered, errors)
+    bare = Sample(clock, tables, None, {}, {}, {}, counters, errors)
+    if filtered is not None:
+        bare = bare._replace(interfaces=dict(filtered.names.interfaces), keeps=filtered.late)
+    if ask.every_process:
+        attempt(errors, source.read, PORT_RANGE)
+    return attributed(source, bare, ask)
 
 
 def attributed(source: Source, bare: Sample, ask: Ask) -> Sample:
@@ -78,8 +90,8 @@ def attributed(source: Source, bare: Sample, ask: Ask) -> Sample:
         paths = {owner.cgroup for owner in found.processes.values() if owner.cgroup is not None}
         containers = engines.named(source, errors, map(attribute, paths.union(cgroups.values())))
     users = user_names(source, {values[15] for values, _, _ in records}, errors) if ask.users else {}
-    names: dict[int, str] = {}
-    if any(values[10] for values, _, _ in records) or ask.every_process:
+    names = bare.interfaces
+    if not names and (any(values[10] for values, _, _ in records) or ask.every_process):
         try:
             names = interfaces.read(source)
         except (SourceError, ParseError) as error:
@@ -87,18 +99,26 @@ def attributed(source: Source, bare: Sample, ask: Ask) -> Sample:
     return bare._replace(owners=found, cgroups=cgroups, users=users, interfaces=names, containers=containers)
 
 
-def _tables(source: Source, ask: Ask, errors: list[SretoolError]) -> list[diag.Table]:
+def _filter(source: Source, ask: Ask, errors: list[SretoolError]) -> Wanted | None:
+    parts = [] if ask.filter is None else [ask.filter]
+    if ask.port is not None:
+        parts.append(any_of([Port("local", "=", ask.port), Port("remote", "=", ask.port)]))
+    return wanted(source, all_of(parts), errors) if parts else None
+
+
+def _tables(
+    source: Source, ask: Ask, filtered: Wanted | None, errors: list[SretoolError]
+) -> list[diag.Table]:
     tables = []
+    info = ask.info or (filtered is not None and filtered.info)
     for protocol, states in (("tcp", ask.tcp_states), ("udp", ask.udp_states)):
+        mask = states if filtered is None else filtered.mask(states)
         for family in ask.families:
-            if not states:
+            if not mask:
                 continue
-            request = diag.request(
-                protocol, family, states, info=ask.info, memory=ask.memory, details=ask.details
-            )
+            request = diag.request(protocol, family, mask, info=info, memory=ask.memory, details=ask.details)
             try:
-                frames = netlink.noted(source.netlink(request), request.key, errors)
-                records = diag.decode(frames, protocol, family, states, ask.port)
+                table = _table(source, request, diag.Table(protocol, family, []), mask, filtered, errors)
             except Missing:
                 # no handler for it, and none could be loaded: never "no sockets"
                 errors.append(
@@ -112,9 +132,23 @@ def _tables(source: Source, ask: Ask, errors: list[SretoolError]) -> list[diag.T
             except (SourceError, ParseError) as error:
                 errors.append(error)
                 continue
-            records.sort(key=diag.order)
-            tables.append(diag.Table(protocol, family, records))
+            table.records.sort(key=diag.order)
+            tables.append(table)
     return tables
+
+
+def _table(
+    source: Source,
+    request: Dump,
+    empty: diag.Table,
+    mask: int,
+    filtered: Wanted | None,
+    errors: list[SretoolError],
+) -> diag.Table:
+    found, narrowed = (source.netlink(request), False) if filtered is None else filtered.read(source, request)
+    frames = netlink.noted(found, request.key, errors)
+    table = empty._replace(records=diag.decode(frames, empty.protocol, empty.family, mask))
+    return table if filtered is None else table._replace(records=filtered.early(table, narrowed=narrowed))
 
 
 def _owners(

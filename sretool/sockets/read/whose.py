@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from sretool.errors import ParseError
 from sretool.host.attribution import Attribution, attribute, matches
 from sretool.host.engines import name_of
 from sretool.sockets.read import diag
-from sretool.sockets.read.sample import Sample
+
+if TYPE_CHECKING:
+    from sretool.sockets.read.sample import Sample
 
 
 class Narrow(NamedTuple):
@@ -44,7 +46,7 @@ class Whose(NamedTuple):
     container_name: str | None
 
 
-_NOBODY = Whose(None, None, None, None, None, None)
+NOBODY = Whose(None, None, None, None, None, None)
 
 
 class Texts(dict[bytes, str]):
@@ -58,7 +60,7 @@ class Texts(dict[bytes, str]):
 def attributor(now: Sample) -> Callable[[diag.Record], Whose]:
     """Whose a socket is: by its process, else by the cgroup of its creator."""
     if now.owners is None:
-        return lambda _: _NOBODY
+        return lambda _: NOBODY
     by_pid: dict[int, Whose] = {}
     for pid, owner in now.owners.processes.items():
         by_pid[pid] = _whose(pid, owner.comm, owner.attribution, owner.cgroup, now)
@@ -69,7 +71,7 @@ def attributor(now: Sample) -> Callable[[diag.Record], Whose]:
         pid = by_inode.get(inode)
         if pid is not None:
             return by_pid[pid]
-        return _by_cgroup(record, now) if cgroups and inode else _NOBODY
+        return _by_cgroup(record, now) if cgroups and inode else NOBODY
 
     return whose
 
@@ -85,6 +87,6 @@ def _by_cgroup(record: diag.Record, now: Sample) -> Whose:
     try:
         number = diag.cgroup_id(diag.attributes(record, "inet-diag"))
     except ParseError:
-        return _NOBODY
+        return NOBODY
     path = now.cgroups.get(number or 0)
-    return _NOBODY if path is None else _whose(None, None, attribute(path), path, now)
+    return NOBODY if path is None else _whose(None, None, attribute(path), path, now)
