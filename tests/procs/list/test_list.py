@@ -11,13 +11,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 from cli import NOBODY, sretool
+from instants import unix
 
 PR_SET_NAME = 15
 
@@ -414,8 +414,7 @@ def test_parts_of_a_row_as_the_kernel_files_and_psutil_say(tmp_path: Any) -> Non
         assert row["threads_limit"] == (None if nproc == psutil.RLIM_INFINITY else nproc)
         assert row["fds"] in (process.num_fds(), process.num_fds() + 1, process.num_fds() - 1)
         assert (row["policy"], row["realtime_priority"], row["nice"]) == ("other", 0, process.nice())
-        started = datetime.fromisoformat(row["started_at"].replace("Z", "+00:00")).timestamp()
-        assert abs(started - process.create_time()) < 2
+        assert abs(unix(row["started_at"]) - process.create_time()) < 2
         # the second of our sample lies within the time between psutil's looks
         assert 0 < row["voluntary_switches_per_s"] <= (switches.voluntary - before.voluntary) + took
         assert 0 < row["write_bytes_per_s"] <= (written.write_bytes - io.write_bytes) * 1.2 + (1 << 20)
