@@ -128,9 +128,9 @@ _sretool() {
         "cgroups show") _sretool_words "--json --jsonl --from --sample -w --watch -c --count --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "sockets list") _sretool_words "--state --port --pid --process --unit --tcp --udp --json --jsonl --from --fields --sort --limit -4 -6 --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "sockets listen") _sretool_words "--port --pid --process --unit --tcp --udp --json --jsonl --from --fields --sort --limit --sample -w --watch -c --count -4 -6 --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
-        "net routes") _sretool_words "--table --dev --json --jsonl --from --fields --sort --limit -4 -6 --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
+        "net routes") _sretool_words "--table --dev --json --jsonl --from --fields --sort --limit -c --count --changes -4 -6 --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "net route") _sretool_words "--from-addr --mark --json --from --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
-        "net neigh") _sretool_words "--dev --state --address --all --json --jsonl --from --fields --sort --limit --sample -w --watch -c --count -4 -6 --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
+        "net neigh") _sretool_words "--dev --state --address --all --json --jsonl --from --fields --sort --limit --sample -w --watch -c --count --changes -4 -6 --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "net rules") _sretool_words "--table --json --jsonl --from --fields --sort --limit -4 -6 --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "net nexthops") _sretool_words "--dev --dead --json --jsonl --from --fields --sort --limit --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "net addrs") _sretool_words "--dev --json --jsonl --from --fields --sort --limit -4 -6 --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
@@ -143,8 +143,8 @@ _sretool() {
         "schema") _sretool_words "--json --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "help") _sretool_words "--json --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "version") _sretool_words "--json --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
-        "") _sretool_words "--json --jsonl --from --fields --sort --limit --sample -w --watch -c --count -4 -6 -i --interface --timeout --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help --version" ;;
-        *) _sretool_words "--json --jsonl --from --fields --sort --limit --sample -w --watch -c --count -4 -6 -i --interface --timeout --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
+        "") _sretool_words "--json --jsonl --from --fields --sort --limit --sample -w --watch -c --count --changes -4 -6 -i --interface --timeout --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help --version" ;;
+        *) _sretool_words "--json --jsonl --from --fields --sort --limit --sample -w --watch -c --count --changes -4 -6 -i --interface --timeout --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         esac
         return
     fi

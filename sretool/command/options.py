@@ -97,9 +97,19 @@ SHARED: dict[str, tuple[Any, Any]] = {
     ),
     "count": (
         Annotated[
-            Optional[int], _option("-c", "--count", help="Stop a watch after N answers.", metavar="N", min=1)
+            Optional[int],
+            _option(
+                "-c", "--count", help="Stop after N answers of a watch, or N changes.", metavar="N", min=1
+            ),
         ],
         None,
+    ),
+    "changes": (
+        Annotated[
+            bool,
+            _option("--changes", help="Show what comes, changes and goes, as it does, until ^C or --count."),
+        ],
+        False,
     ),
     "four": (Annotated[bool, _option("-4", help="IPv4 only.")], False),
     "six": (Annotated[bool, _option("-6", help="IPv6 only.")], False),
@@ -172,6 +182,7 @@ SETS: dict[str, tuple[str, ...]] = {
     "list": ("fields", "sort", "limit", "jsonl"),
     "interval": ("sample",),
     "sampled": ("sample", "watch", "count", "jsonl"),
+    "followed": ("changes", "count", "jsonl"),
     "family": ("four", "six"),
     "network": ("interface", "timeout"),
     "judging": ("fail_on",),
@@ -191,6 +202,7 @@ class Options(Struct, frozen=True):
     sample: float = 1.0
     watch: bool = False
     count: int | None = None
+    changes: bool = False
     four: bool = False
     six: bool = False
     interface: str | None = None

@@ -60,6 +60,9 @@ def _elapsed_ms() -> float:
 
 def emit(spec: Spec, run: Run, answer: Answer[Any], number: int) -> None:
     """Print one answer in the form that was asked for."""
+    if run.streams:
+        _end_stream(run, answer)
+        return
     hidden = _sort_and_cut(spec, run, answer)
     if run.options.json:
         _print_json(_narrowed(spec, run, answer), run.terminal.is_terminal)
@@ -87,13 +90,13 @@ def _narrowed(spec: Spec, run: Run, answer: Answer[Any]) -> object:
     if not spec.rows or fields is None:
         return answer
     document = {name: getattr(answer, name) for name in answer.__struct_fields__}
-    data = _set(answer.data, answer.data.__struct_fields__)
-    data[spec.rows] = [_set(row, fields) for row in data[spec.rows]]
+    data = narrowed_row(answer.data, answer.data.__struct_fields__)
+    data[spec.rows] = [narrowed_row(row, fields) for row in data[spec.rows]]
     document["data"] = data
     return document
 
 
-def _set(struct: Any, fields: Sequence[str]) -> dict[str, Any]:
+def narrowed_row(struct: Any, fields: Sequence[str]) -> dict[str, Any]:
     """Those of `fields` that are there: what was not asked for is absent."""
     return {name: value for name in fields if (value := getattr(struct, name)) is not msgspec.UNSET}
 
@@ -127,9 +130,24 @@ def _print_jsonl(spec: Spec, run: Run, answer: Answer[Any]) -> None:
     data = document["data"] if isinstance(document, dict) else {spec.rows: getattr(answer.data, spec.rows)}
     encoder = msgspec.json.Encoder()
     lines = [encoder.encode(row) for row in data[spec.rows]]
-    end = {name: getattr(answer, name) for name in answer.__struct_fields__ if name != "data"}
-    lines.append(encoder.encode({"type": "end", **end}))
+    lines.append(encoder.encode(_end(answer)))
     _write_bytes(b"\n".join(lines) + b"\n")
+
+
+def _end(answer: Answer[Any]) -> dict[str, Any]:
+    return {
+        "type": "end",
+        **{name: getattr(answer, name) for name in answer.__struct_fields__ if name != "data"},
+    }
+
+
+def _end_stream(run: Run, answer: Answer[Any]) -> None:
+    """What comes after rows that were printed as they came."""
+    if run.options.jsonl:
+        _print_json(_end(answer), indent=False)
+    elif not run.options.quiet:
+        for line in _problem_lines(run, answer):
+            say(line)
 
 
 def screen(run: Run) -> contextlib.AbstractContextManager[Screen]:

@@ -40,6 +40,7 @@ class Run:
         self.interrupted = False
         self.screen: Screen | None = None
         self.at_once = False
+        self.streams = False  # its rows were printed as they came
         self.same = ""  # this command with its target's whole name, as findings' next steps write it
 
     @property

@@ -94,8 +94,8 @@ def run_command(spec: Spec, options: Options, given: dict[str, Any]) -> int:
         if options.how:
             return output.emit_how(spec, run, given)
         _check_options(spec, options)
-        # what sends packets keeps its own deadline, and has a partial answer when it is over
-        with _within(None if spec.sends else options.deadline):
+        # what sends packets or follows changes keeps its own deadline, and has an answer when it is over
+        with _within(None if spec.sends or options.changes else options.deadline):
             return _rounds(spec, run, given)
     except KeyboardInterrupt:
         error = SretoolError("interrupted", "stopped before there was an answer")
@@ -185,6 +185,9 @@ def _check_options(spec: Spec, options: Options) -> None:
 
 
 def _check_watch(options: Options) -> None:
+    if options.changes:
+        _check_changes(options)
+        return
     if options.count is not None and not options.watch:
         raise UsageError("--count", "counts the answers of a watch", "add --watch")
     if options.watch and options.json:
@@ -193,6 +196,18 @@ def _check_watch(options: Options) -> None:
         raise UsageError("--watch", "needs a period", "give --sample more than 0")
     if options.watch and options.from_file is not None:
         raise UsageError("--watch", "a recording does not change", "leave --watch or --from out")
+
+
+def _check_changes(options: Options) -> None:
+    if options.watch:
+        raise UsageError("--changes and --watch", "exclude each other", "give one of them")
+    if options.json:
+        raise UsageError("--changes", "gives more than one document", "use --jsonl with it")
+    if options.from_file is not None:
+        raise UsageError("--changes", "a recording does not change", "leave --changes or --from out")
+    for flag, given in (("--sort", options.sort), ("--limit", options.limit)):
+        if given is not None:
+            raise UsageError(flag, "changes come in their own order, until --count", f"leave {flag} out")
 
 
 class _Over(BaseException):

@@ -6,8 +6,8 @@ import errno
 import json
 from collections.abc import Mapping, Sequence
 
-from sretool.errors import from_errno
-from sretool.host.source import Bulk, Clock, Completed, Dump, Frames, Source, Stat, StatVfs
+from sretool.errors import Unsupported, from_errno
+from sretool.host.source import Bulk, Clock, Completed, Dump, Frames, Source, Stat, StatVfs, Subscription
 
 
 class Fake:
@@ -128,6 +128,9 @@ class Fake:
         if isinstance(found, int):
             raise from_errno(found, request.key)
         return Frames(list(found), True)
+
+    def subscribe(self, protocol: int, groups: Sequence[int]) -> Subscription:
+        raise Unsupported("netlink groups", "what is recorded does not change")
 
     def answers(self, requests: Sequence[Dump]) -> dict[str, bytes | int]:
         found: dict[str, bytes | int] = {}

@@ -22,6 +22,7 @@ from sretool.host.source import (
     Source,
     Stat,
     StatVfs,
+    Subscription,
 )
 
 GUARD_TIMEOUT_S = 1.0
@@ -196,6 +197,11 @@ class Live:
         from sretool.host import netlink  # sockets and ctypes cost 4 ms that most commands need not pay
 
         return netlink.dump(request, netns)
+
+    def subscribe(self, protocol: int, groups: Sequence[int]) -> Subscription:
+        from sretool.host import netlink
+
+        return netlink.Groups(protocol, groups)
 
     def answers(self, requests: Sequence[Dump]) -> dict[str, bytes | int]:
         from sretool.host import netlink

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import select
 import socket
 import struct
+import time
 from collections.abc import Iterator, Sequence
 
 from sretool.errors import Inconsistent, ParseError, SretoolError, Stalled, Unreadable, from_errno
@@ -31,6 +33,8 @@ TIMEOUT_S = 10.0
 # bytes (net.core.rmem_default), and larger batches are no faster.
 BATCH = 64
 _CLONE_NEWNET = 0x40000000
+KEPT_BYTES = 1 << 20  # at most net.core.rmem_max is given
+_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP = 270, 1
 
 
 def dump(request: Dump, netns: str | None = None) -> Frames:
@@ -84,6 +88,41 @@ def answers(requests: Sequence[Dump]) -> dict[str, bytes | int]:
         except OSError as error:
             raise from_errno(error.errno or errno.EIO, what) from None
     return found
+
+
+class Groups:
+    """Multicast groups of one netlink protocol, heard from now on: a `Subscription`."""
+
+    def __init__(self, protocol: int, groups: Sequence[int], netns: str | None = None) -> None:
+        self._what = "netlink groups"
+        self._socket = _socket(protocol, netns)
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KEPT_BYTES)
+            self._socket.bind((0, 0))
+            for group in groups:
+                self._socket.setsockopt(_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, group)
+        except OSError as error:
+            self._socket.close()
+            raise from_errno(error.errno or errno.EIO, self._what) from None
+
+    def receive(self, timeout_s: float | None) -> bytes | None:
+        end = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            left = None if end is None else max(0.0, end - time.monotonic())
+            if not select.select([self._socket], [], [], left)[0]:
+                return None
+            try:
+                frame, _, flags, sender = self._socket.recvmsg(RECEIVE_BYTES)
+            except OSError as error:
+                if error.errno == errno.ENOBUFS:
+                    message = "more changes came than the kernel could keep for us: some are not told"
+                    raise Inconsistent(self._what, message) from None
+                raise from_errno(error.errno or errno.EIO, self._what) from None
+            if sender[0] == 0 and not flags & socket.MSG_TRUNC:  # 0 is the kernel
+                return frame
+
+    def close(self) -> None:
+        self._socket.close()
 
 
 def _request(request: Dump, number: int) -> bytes:
@@ -184,6 +223,19 @@ def _socket_in(netns: str, protocol: int) -> socket.socket:
                 raise OSError(ctypes.get_errno(), "setns back")
     finally:
         os.close(ours)
+
+
+def split(frame: bytes, what: str = "netlink") -> Iterator[tuple[int, int, bytes]]:
+    """(type, flags, the whole message, header included) of every message in one frame.
+
+    Raises:
+        ParseError: a length that does not fit the frame.
+    """
+    at = 0
+    for kind, flags, payload in messages(frame, what):
+        length = NLMSG_HEADER.size + len(payload)
+        yield kind, flags, frame[at : at + length]
+        at += (length + 3) & ~3
 
 
 def messages(frame: bytes, what: str = "netlink") -> Iterator[tuple[int, int, bytes]]:

@@ -12,11 +12,11 @@ from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 
-from sretool.errors import SourceError, from_errno
+from sretool.errors import SourceError, Unsupported, from_errno
 from sretool.host.archive import Writer
 from sretool.host.recording import FORMAT, Moment, netlink_key
 from sretool.host.secrets import mask, mask_lines
-from sretool.host.source import Bulk, Clock, Completed, Dump, Frames, Source, Stat, StatVfs
+from sretool.host.source import Bulk, Clock, Completed, Dump, Frames, Source, Stat, StatVfs, Subscription
 
 T = TypeVar("T")
 
@@ -201,6 +201,9 @@ class Recorder:
             "sizes": [len(frame) for frame in found.frames],
             "consistent": found.consistent,
         }
+
+    def subscribe(self, protocol: int, groups: Sequence[int]) -> Subscription:
+        raise Unsupported("netlink groups", "what is recorded does not change")
 
     def answers(self, requests: Sequence[Dump]) -> dict[str, bytes | int]:
         index, errors = self.kept.index["netlink"], self.kept.index["errors"]

@@ -28,7 +28,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from sretool.errors import SourceError, UsageError, from_errno
+from sretool.errors import SourceError, Unsupported, UsageError, from_errno
 from sretool.host import archive
 from sretool.host.shape import SECTIONS, sound
 from sretool.host.source import (
@@ -41,6 +41,7 @@ from sretool.host.source import (
     Source,
     Stat,
     StatVfs,
+    Subscription,
 )
 
 FORMAT = "sretool.recording/1"
@@ -159,6 +160,9 @@ class Recording:
             frames.append(blob[at : at + size])
             at += size
         return Frames(frames, entry["consistent"])
+
+    def subscribe(self, protocol: int, groups: Sequence[int]) -> Subscription:
+        raise Unsupported("netlink groups", "what is recorded does not change")
 
     def answers(self, requests: Sequence[Dump]) -> dict[str, bytes | int]:
         found: dict[str, bytes | int] = {}

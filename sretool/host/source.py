@@ -83,6 +83,20 @@ Bulk = dict[str, tuple[bytes | int, ...]]
 """Entry name -> one item a file asked, in that order: its bytes, or the errno that came instead."""
 
 
+class Subscription(Protocol):
+    """What a kernel table says of its changes, from the moment it was made."""
+
+    def receive(self, timeout_s: float | None) -> bytes | None:
+        """The next frame; None when none came in `timeout_s` seconds (None: wait for ever).
+
+        Raises:
+            Inconsistent: more came than could be kept, and some is lost.
+        """
+
+    def close(self) -> None:
+        """End it."""
+
+
 class Source(Protocol):
     """One host at one moment (live: at every moment)."""
 
@@ -143,6 +157,9 @@ class Source(Protocol):
 
     def netlink(self, request: Dump, netns: str | None = None) -> Frames:
         """All frames of one netlink dump, or of one request's single answer."""
+
+    def subscribe(self, protocol: int, groups: Sequence[int]) -> Subscription:
+        """What the netlink multicast `groups` of one protocol say from now on; only of a live host."""
 
     def answers(self, requests: Sequence[Dump]) -> dict[str, bytes | int]:
         """The one frame that answers each request, by its key, or the errno the kernel gave: many

@@ -21,7 +21,7 @@ from sretool.report.check import judge
 @command(
     "net.neigh",
     view="sretool.net.neigh.view:listing",
-    options=("passive", "list", "sampled", "family", "thresholds"),
+    options=("passive", "list", "sampled", "followed", "family", "thresholds"),
     rows="neighbours",
     default_fields=(
         "dst",
@@ -42,6 +42,7 @@ from sretool.report.check import judge
     examples=(
         ("sretool net neigh", "who answers, who does not, and whether the table is near its limit"),
         ("sretool net neigh --state failed,incomplete", "who does not answer"),
+        ("sretool net neigh --changes --jsonl", "every change of state, as it happens"),
         ("sretool net neigh --address 10.0.0.0/24 --dev eth0 --json", "for a script"),
     ),
 )
@@ -64,6 +65,12 @@ def neigh(
 
     family = {4: "inet", 6: "inet6", None: None}[run.options.family]
     wanted = read.Wanted(family, dev, _states(state), _prefix(address), everyone)
+    if run.options.changes:
+        from sretool.command.changes import follow
+        from sretool.net.neigh import follow as changes
+        from sretool.net.neigh.view import line
+
+        return follow(run, changes.follow(run.source, wanted, run.errors, run.options.deadline), line)
     rules = with_thresholds(CHECKS, run.options.set_ or ())
     now, before = run.pair(read.sample, first=functools.partial(read.sample, ask=read.COUNTERS))
     run.errors += now.errors

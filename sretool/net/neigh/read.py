@@ -170,8 +170,8 @@ def build(now: Sample, before: Sample | None = None, wanted: Wanted = Wanted()) 
     rows = list(filter(wanted.about, now.neighbours or []))
     gone = None
     if before is not None and before.neighbours is not None:
-        earlier = {_key(row): row for row in filter(wanted.about, before.neighbours)}
-        rows = [_compared(row, earlier.pop(_key(row), None)) for row in rows]
+        earlier = {key(row): row for row in filter(wanted.about, before.neighbours)}
+        rows = [_compared(row, earlier.pop(key(row), None)) for row in rows]
         gone = sorted(f"{row.dst} dev {row.dev}" for row in earlier.values() if wanted.keeps(row))
     rows.sort(key=lambda row: (row.family, row.dev, ipaddress.ip_address(row.dst).packed))
     shown = list(filter(wanted.keeps, rows))
@@ -185,7 +185,8 @@ def build(now: Sample, before: Sample | None = None, wanted: Wanted = Wanted()) 
     )
 
 
-def _key(row: Neighbour) -> tuple[str, str, bool]:
+def key(row: Neighbour) -> tuple[str, str, bool]:
+    """What tells neighbours apart."""
     return row.dev, row.dst, decode.PROXY in row.flags
 
 

@@ -30,6 +30,12 @@ def listing(data: Neighbours, look: Look) -> list[Block]:
     return [*blocks, Lines(lines, indent=2)] if lines else blocks
 
 
+def line(row: Neighbour) -> str:
+    """`192.0.2.1 dev eth0 at 02:00:00:00:00:01 stale router`."""
+    at = f" at {row.lladdr}" if row.lladdr else ""
+    return " ".join([f"{row.dst} dev {row.dev}{at} {row.state}", *row.flags])
+
+
 def _state(row: Neighbour) -> str:
     return f"{row.state}, was {row.state_before}" if "state" in (row.changed or ()) else row.state
 

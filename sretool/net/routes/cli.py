@@ -25,7 +25,7 @@ _REASONS = {
 @command(
     "net.routes",
     view="sretool.net.routes.view:listing",
-    options=("passive", "list", "family"),
+    options=("passive", "list", "followed", "family"),
     rows="routes",
     default_fields=(
         "type",
@@ -47,6 +47,7 @@ _REASONS = {
     examples=(
         ("sretool net routes --table main", "what ip route shows"),
         ("sretool net routes --dev eth0 -6 --json", "for a script"),
+        ("sretool net routes --changes", "who changes routes, and when"),
     ),
 )
 def routes(
@@ -61,6 +62,14 @@ def routes(
 ) -> Answer[Routes]:
     """List routes."""
     families = {4: ("inet",), 6: ("inet6",), None: ("inet", "inet6")}[run.options.family]
+    if run.options.changes:
+        from sretool.command.changes import follow
+        from sretool.net.routes import follow as changes
+        from sretool.net.routes.view import line
+
+        wanted = read.Wanted(table=table, dev=dev)
+        told = changes.follow(run.source, families, wanted, run.errors, run.options.deadline)
+        return follow(run, told, line)
     now = run.one(functools.partial(read.sample, ask=read.Ask(families)))
     name = now.tables[int(table)] if table is not None and table.isascii() and table.isdigit() else table
     data = read.build(now, read.Wanted(table=name, dev=dev))

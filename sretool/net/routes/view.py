@@ -56,6 +56,26 @@ def _metrics(row: Route) -> str:
     return " ".join(f"{name} {text_for(name, value)}" for name, value in row.metrics.items()) or UNKNOWN
 
 
+def line(row: Route) -> str:
+    """`10.0.0.0/24 via 192.0.2.1 dev eth0 table main protocol bird metric 20`."""
+    words = [*([] if row.type == "unicast" else [row.type]), row.dst]
+    if row.src:
+        words.append(f"from {row.src}")
+    if row.gateway:
+        words.append(f"via {row.gateway}")
+    if row.dev:
+        words.append(f"dev {row.dev}")
+    words += [f"table {row.table}", f"protocol {row.protocol}"]
+    if row.metric:
+        words.append(f"metric {row.metric}")
+    if row.nhid:
+        words.append(f"nhid {row.nhid}")
+    if row.nexthops:
+        words.append(f"legs {legs(row.nexthops)}")
+    words += [f"{name} {text_for(name, value)}" for name, value in row.metrics.items()]
+    return " ".join([*words, *row.flags])
+
+
 def decision(data: Decision, look: Look) -> list[Block]:
     """A sentence, and the route behind it."""
     lines: list[Line] = [_sentence(data)]
