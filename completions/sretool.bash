@@ -34,7 +34,7 @@ _sretool() {
             continue
         fi
         case ${path:+$path }$word in
-        "procs"|"cgroups"|"sockets"|"net"|"dns"|"snapshot"|"checks"|"triage"|"procs list"|"procs show"|"procs why"|"procs deleted"|"procs oom"|"cgroups tree"|"cgroups top"|"cgroups show"|"sockets list"|"sockets listen"|"net routes"|"net route"|"net neigh"|"net rules"|"net nexthops"|"net addrs"|"net trace"|"dns trace"|"snapshot save"|"snapshot show"|"checks list"|"checks explain"|"schema"|"help"|"version") path=${path:+$path }$word ;;
+        "procs"|"cgroups"|"sockets"|"net"|"dns"|"snapshot"|"checks"|"triage"|"procs list"|"procs show"|"procs why"|"procs deleted"|"procs oom"|"cgroups tree"|"cgroups top"|"cgroups show"|"sockets list"|"sockets listen"|"net routes"|"net route"|"net links"|"net neigh"|"net rules"|"net nexthops"|"net addrs"|"net trace"|"dns trace"|"snapshot save"|"snapshot show"|"checks list"|"checks explain"|"schema"|"help"|"version") path=${path:+$path }$word ;;
         "--from"|"--fields"|"--sort"|"--limit"|"--sample"|"-c"|"--count"|"-i"|"--interface"|"--timeout"|"--fail-on"|"--set"|"--deadline"|"--color")
             [[ ${COMP_WORDS[i + 1]} == "=" ]] && ((i++))
             ((i++)) ;;
@@ -89,6 +89,10 @@ _sretool() {
     "net routes:--sort") _sretool_words "family type dst gateway dev table protocol scope prefsrc metric flags nexthops metrics src tos nhid encap pref"; return ;;
     "net route:--from-addr") return ;;
     "net route:--mark") return ;;
+    "net links:--dev") _sretool_words "$(ls /sys/class/net 2>/dev/null)"; return ;;
+    "net links:--kind") return ;;
+    "net links:--fields") _sretool_list "ifindex ifname altnames alias kind operstate flags carrier speed_mbit_per_s duplex mtu address link link_netns master details port xdp qdisc txqlen num_tx_queues num_rx_queues driver firmware bus carrier_up_count carrier_down_count carrier_losses rx_bytes_per_s tx_bytes_per_s rx_packets_per_s tx_packets_per_s errors_per_s drops_per_s stats grew allowances driver_stats driver_stats_grew"; return ;;
+    "net links:--sort") _sretool_words "ifindex ifname altnames alias kind operstate flags carrier speed_mbit_per_s duplex mtu address link link_netns master details port xdp qdisc txqlen num_tx_queues num_rx_queues driver firmware bus carrier_up_count carrier_down_count carrier_losses rx_bytes_per_s tx_bytes_per_s rx_packets_per_s tx_packets_per_s errors_per_s drops_per_s stats grew allowances driver_stats driver_stats_grew"; return ;;
     "net neigh:--dev") _sretool_words "$(ls /sys/class/net 2>/dev/null)"; return ;;
     "net neigh:--state") return ;;
     "net neigh:--address") return ;;
@@ -130,6 +134,7 @@ _sretool() {
         "sockets listen") _sretool_words "--port --pid --process --unit --tcp --udp --json --jsonl --from --fields --sort --limit --sample -w --watch -c --count -4 -6 --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "net routes") _sretool_words "--table --dev --json --jsonl --from --fields --sort --limit -c --count --changes -4 -6 --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "net route") _sretool_words "--from-addr --mark --json --from --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
+        "net links") _sretool_words "--dev --kind --up --down --json --jsonl --from --fields --sort --limit --sample -w --watch -c --count --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "net neigh") _sretool_words "--dev --state --address --all --json --jsonl --from --fields --sort --limit --sample -w --watch -c --count --changes -4 -6 --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "net rules") _sretool_words "--table --json --jsonl --from --fields --sort --limit -4 -6 --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "net nexthops") _sretool_words "--dev --dead --json --jsonl --from --fields --sort --limit --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
@@ -153,14 +158,14 @@ _sretool() {
     "procs") _sretool_words "list show why deleted oom" ;;
     "cgroups") _sretool_words "tree top show" ;;
     "sockets") _sretool_words "list listen" ;;
-    "net") _sretool_words "routes route neigh rules nexthops addrs trace" ;;
+    "net") _sretool_words "routes route links neigh rules nexthops addrs trace" ;;
     "dns") _sretool_words "trace" ;;
     "snapshot") _sretool_words "save show" ;;
     "checks") _sretool_words "list explain" ;;
     "net trace") [[ -n $about ]] || { mapfile -t COMPREPLY < <(compgen -A hostname -- "$cur"); } ;;
     "snapshot save") [[ -n $about ]] || { _sretool_files; } ;;
     "snapshot show") [[ -n $about ]] || { _sretool_files; } ;;
-    "checks explain") [[ -n $about ]] || { _sretool_words "cpu.saturation cpu.load cpu.steal memory.available memory.pressure memory.swapping memory.oom-kill fs.space fs.inodes fs.read-only fs.hung disk.latency disk.saturation io.pressure files.exhausted time.unsynchronised units.failed units.restart-loop process.disk-sleep process.zombies process.fd-limit process.thread-limit process.realtime-hog process.swapped-hot process.deleted-files tcp.accept-queue-overflow tcp.retransmit-rate cgroup.cpu-throttled cgroup.oom-kill cgroup.memory-high cgroup.memory-pressure cgroup.memory-near-limit cgroup.pids-max cgroup.io-max cgroup.frozen cgroup.dying join.accept-queue-starved join.space-deleted process.deleted-exe process.stale-libraries process.writable-program process.restart-loop process.stopped process.root-public process.not-permanent addr.duplicate neigh.gateway-failed neigh.table-full tcp.somaxconn-cap trace.target-unreachable trace.prohibited trace.target-silent trace.loop trace.ttl-exhausted trace.target-loss dns.intercepted dns.no-answer dns.cname-loop dns.cname-too-long dns.nxdomain dns.nodata dns.lame-server dns.server-timeout dns.family-unreachable dns.tcp-failed dns.glue-missing dns.ns-unresolvable dns.ns-cycle dns.ns-mismatch dns.servers-disagree dns.edns-refused"; } ;;
+    "checks explain") [[ -n $about ]] || { _sretool_words "cpu.saturation cpu.load cpu.steal memory.available memory.pressure memory.swapping memory.oom-kill fs.space fs.inodes fs.read-only fs.hung disk.latency disk.saturation io.pressure files.exhausted time.unsynchronised units.failed units.restart-loop process.disk-sleep process.zombies process.fd-limit process.thread-limit process.realtime-hog process.swapped-hot process.deleted-files tcp.accept-queue-overflow tcp.retransmit-rate cgroup.cpu-throttled cgroup.oom-kill cgroup.memory-high cgroup.memory-pressure cgroup.memory-near-limit cgroup.pids-max cgroup.io-max cgroup.frozen cgroup.dying join.accept-queue-starved join.space-deleted process.deleted-exe process.stale-libraries process.writable-program process.restart-loop process.stopped process.root-public process.not-permanent addr.duplicate link.errors link.drops link.flaps ena.allowance-exceeded neigh.gateway-failed neigh.table-full tcp.somaxconn-cap trace.target-unreachable trace.prohibited trace.target-silent trace.loop trace.ttl-exhausted trace.target-loss dns.intercepted dns.no-answer dns.cname-loop dns.cname-too-long dns.nxdomain dns.nodata dns.lame-server dns.server-timeout dns.family-unreachable dns.tcp-failed dns.glue-missing dns.ns-unresolvable dns.ns-cycle dns.ns-mismatch dns.servers-disagree dns.edns-refused"; } ;;
     esac
 }
 complete -F _sretool sretool

@@ -28,7 +28,8 @@ ROOT = Group(
                 "sretool.sockets.cli:GROUP", "Sockets: who talks, who listens, which queue is full."
             ),
             "net": Entry(
-                "sretool.net.cli:GROUP", "Network: addresses, routes and neighbours; paths (sends packets)."
+                "sretool.net.cli:GROUP",
+                "Network: interfaces, addresses, routes, neighbours; paths (sends packets).",
             ),
         },
         "Ask the network (sends packets)": {

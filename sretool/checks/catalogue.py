@@ -12,6 +12,7 @@ def catalogue() -> list[Check]:
     """
     from sretool.dns.trace.checks import CHECKS as DNS_TRACE
     from sretool.net.addrs.checks import CHECKS as NET_ADDRS
+    from sretool.net.links.checks import CHECKS as NET_LINKS
     from sretool.net.neigh.checks import CHECKS as NET_NEIGH
     from sretool.net.trace.checks import CHECKS as NET_TRACE
     from sretool.procs.why.checks import CHECKS as PROCS_WHY
@@ -33,6 +34,7 @@ def catalogue() -> list[Check]:
             *groups(),
             ("procs why", PROCS_WHY),
             ("net addrs", NET_ADDRS),
+            ("net links", NET_LINKS),
             ("net neigh", NET_NEIGH),
             ("sockets listen", SOCKETS_LISTEN),
             ("net trace", NET_TRACE),

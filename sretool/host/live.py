@@ -349,10 +349,24 @@ def _engine_files(kind: str, root: str = "") -> object:
     return json.loads(found)
 
 
+def _ethtool_stats(index: str) -> object:
+    from sretool.host import ethtool
+
+    return ethtool.driver(index)
+
+
+def _netns_names() -> object:
+    from sretool.host import netns
+
+    return netns.named()
+
+
 FACTS: dict[str, Callable[..., object]] = {
     "identity": _identity,
     "user": _user,
     "adjtimex": _adjtimex,
     "engine": _engine,
     "engine-files": _engine_files,
+    "ethtool-stats": _ethtool_stats,
+    "netns-names": _netns_names,
 }

@@ -3,11 +3,15 @@
 from sretool.manifest import Entry, Group
 
 GROUP = Group(
-    "Network: addresses, routes and neighbours; paths (sends packets).",
+    "Network: interfaces, addresses, routes, neighbours; paths (sends packets).",
     {
         "Look (passive)": {
             "routes": Entry("sretool.net.routes.cli:routes", "List routes."),
             "route": Entry("sretool.net.routes.cli:route", "Show which route a destination takes."),
+            "links": Entry(
+                "sretool.net.links.cli:links",
+                "List interfaces: rates, errors, drops, and what is at their other end.",
+            ),
             "neigh": Entry(
                 "sretool.net.neigh.cli:neigh", "List neighbours: who answers ARP and neighbour discovery."
             ),

@@ -12,54 +12,20 @@ from typing import NamedTuple
 
 from sretool.errors import ParseError, SourceError, SretoolError
 from sretool.host import interfaces, netlink
-from sretool.host.interfaces import IFINFOMSG
 from sretool.host.source import Clock, Dump, Source
 from sretool.net.addrs.model import AddressInfo, Link, Links
+from sretool.net.links.read import decode
 
 RTM_NEWADDR, RTM_GETADDR = 20, 22
 IFADDRMSG = struct.Struct("=BBBBI")
 IFA_ADDRESS, IFA_LOCAL, IFA_LABEL, IFA_BROADCAST, IFA_CACHEINFO, IFA_FLAGS = 1, 2, 3, 4, 6, 8
-IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_QDISC = 1, 3, 4, 5, 6
-IFLA_MASTER, IFLA_TXQLEN, IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_IFALIAS, IFLA_LINK_NETNSID = (
-    10,
-    13,
-    16,
-    18,
-    20,
-    37,
-)
-IFLA_INFO_KIND = 1
 FAMILIES: dict[int, str] = {socket.AF_INET: "inet", socket.AF_INET6: "inet6"}
 FOREVER = 0xFFFFFFFF
 
 ADDRESSES = Dump(
     "route/addrs", netlink.NETLINK_ROUTE, RTM_GETADDR, netlink.NLM_F_DUMP, IFADDRMSG.pack(0, 0, 0, 0, 0)
 )
-# include/uapi/linux/if.h IF_OPER_*
-OPERSTATES = ("unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up")
 SCOPES = {0: "global", 200: "site", 253: "link", 254: "host", 255: "nowhere"}
-# include/uapi/linux/if.h IFF_*, bit by bit
-LINK_FLAGS = (
-    "up",
-    "broadcast",
-    "debug",
-    "loopback",
-    "pointopoint",
-    "notrailers",
-    "running",
-    "noarp",
-    "promisc",
-    "allmulti",
-    "master",
-    "slave",
-    "multicast",
-    "portsel",
-    "automedia",
-    "dynamic",
-    "lower_up",
-    "dormant",
-    "echo",
-)
 # include/uapi/linux/if_addr.h IFA_F_*, bit by bit; the first is `temporary` for IPv6
 ADDRESS_FLAGS = (
     "secondary",
@@ -131,57 +97,28 @@ def _number(raw: bytes | None) -> int | None:
     return None if raw is None else int.from_bytes(raw, sys.byteorder)
 
 
-def _flags(bits: int, names: tuple[str, ...]) -> list[str]:
-    found = [name for bit, name in enumerate(names) if bits >> bit & 1]
-    rest = bits >> len(names) << len(names)
-    return [*found, f"unknown-{rest:#x}"] if rest else found
-
-
 def _links(frames: list[bytes]) -> list[Link]:
-    what = interfaces.LINKS.key
     names = interfaces.names(frames)
-    rows = []
-    for frame in frames:
-        for kind, _flags_of_message, payload in netlink.messages(frame, what):
-            if kind != interfaces.RTM_NEWLINK:
-                continue
-            if len(payload) < IFINFOMSG.size:
-                raise ParseError(what, f"a link message of {len(payload)} bytes")
-            _, _, index, flags, _ = IFINFOMSG.unpack_from(payload)
-            rows.append(_link(index, flags, dict(netlink.attributes(payload, IFINFOMSG.size, what)), names))
+    rows = [
+        Link(
+            ifindex=raw.number,
+            ifname=raw.name,
+            kind=raw.kind,
+            operstate=raw.operstate,
+            flags=decode.bits(raw.flags, decode.FLAGS),
+            mtu=raw.integer(decode.IFLA_MTU),
+            address=interfaces.hardware(raw.values.get(decode.IFLA_ADDRESS)),
+            link=raw.other(decode.IFLA_LINK, names),
+            master=raw.other(decode.IFLA_MASTER, names),
+            qdisc=raw.text(decode.IFLA_QDISC),
+            txqlen=raw.integer(decode.IFLA_TXQLEN),
+            alias=raw.text(decode.IFLA_IFALIAS),
+            addresses=None,
+        )
+        for raw in decode.links(frames)
+    ]
     rows.sort(key=lambda row: row.ifindex)
     return rows
-
-
-def _link(index: int, flags: int, values: dict[int, bytes], names: dict[int, str]) -> Link:
-    def text(kind: int) -> str | None:
-        return netlink.name(values[kind]) if kind in values else None
-
-    def other(kind: int, here: bool) -> str | None:
-        number = _number(values.get(kind))
-        if not number:
-            return None
-        return names.get(number, f"if{number}") if here else f"if{number}"
-
-    info = dict(netlink.attributes(values.get(IFLA_LINKINFO, b""), 0, interfaces.LINKS.key))
-    state = _number(values.get(IFLA_OPERSTATE)) or 0
-    below = other(IFLA_LINK, IFLA_LINK_NETNSID not in values)
-    name = text(IFLA_IFNAME) or f"if{index}"
-    return Link(
-        ifindex=index,
-        ifname=name,
-        kind=netlink.name(info[IFLA_INFO_KIND]) if IFLA_INFO_KIND in info else None,
-        operstate=OPERSTATES[state] if state < len(OPERSTATES) else f"unknown-{state}",
-        flags=_flags(flags, LINK_FLAGS),
-        mtu=_number(values.get(IFLA_MTU)),
-        address=interfaces.hardware(values.get(IFLA_ADDRESS)),
-        link=None if below == name else below,
-        master=other(IFLA_MASTER, True),
-        qdisc=text(IFLA_QDISC),
-        txqlen=_number(values.get(IFLA_TXQLEN)),
-        alias=text(IFLA_IFALIAS),
-        addresses=None,
-    )
 
 
 def _addresses(frames: list[bytes]) -> dict[int, list[AddressInfo]]:
@@ -214,7 +151,7 @@ def _address(family: int, bits: int, flags: int, scope: int, values: dict[int, b
     if local is None and address is None:
         raise ParseError(ADDRESSES.key, "an address message without an address")
     wide = _number(values.get(IFA_FLAGS))
-    names = _flags(flags if wide is None else wide, ADDRESS_FLAGS)
+    names = decode.bits(flags if wide is None else wide, ADDRESS_FLAGS)
     if family == socket.AF_INET6 and names[:1] == ["secondary"]:
         names[0] = "temporary"
     cache = values.get(IFA_CACHEINFO, b"")

@@ -63,7 +63,7 @@ def _of_gateway(gateway: Gateway, rule: Rule[Neighbours]) -> Finding:
             ),
             Evidence("routes over it", gateway.routes, "routes", source="RTM_GETROUTE RTA_GATEWAY"),
         ],
-        next=[f"sretool net routes --dev {gateway.dev}", f"sretool net addrs --dev {gateway.dev}"],
+        next=[f"sretool net routes --dev {gateway.dev}", f"sretool net links --dev {gateway.dev}"],
     )
 
 
