@@ -12,6 +12,7 @@ def catalogue() -> list[Check]:
     """
     from sretool.dns.trace.checks import CHECKS as DNS_TRACE
     from sretool.net.addrs.checks import CHECKS as NET_ADDRS
+    from sretool.net.conntrack.checks import CHECKS as NET_CONNTRACK
     from sretool.net.links.checks import CHECKS as NET_LINKS
     from sretool.net.neigh.checks import CHECKS as NET_NEIGH
     from sretool.net.trace.checks import CHECKS as NET_TRACE
@@ -37,6 +38,7 @@ def catalogue() -> list[Check]:
             ("net links", NET_LINKS),
             ("net neigh", NET_NEIGH),
             ("sockets listen", SOCKETS_LISTEN),
+            ("net conntrack", NET_CONNTRACK),
             ("net trace", NET_TRACE),
             ("dns trace", DNS_TRACE),
         )

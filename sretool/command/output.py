@@ -176,7 +176,14 @@ def _print_text(spec: Spec, run: Run, answer: Answer[Any], hidden: int, number: 
 
 
 def _blocks(spec: Spec, run: Run, answer: Answer[Any], terminal: Terminal, hidden: int) -> list[Block]:
-    look = Look(run.fields() or spec.default_fields, terminal, run.options.verbose, hidden, answer.findings)
+    look = Look(
+        run.fields() or spec.default_fields,
+        terminal,
+        run.options.verbose,
+        hidden,
+        answer.findings,
+        run.options.limit,
+    )
     blocks = list(resolve(spec.view)(answer.data, look))
     found = [Lines(finding_lines(answer.findings, run.options.verbose), indent=6)] if answer.findings else []
     at = next((i for i, block in enumerate(blocks) if block is FINDINGS), len(blocks))

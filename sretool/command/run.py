@@ -26,6 +26,7 @@ class Look(NamedTuple):
     verbose: bool
     hidden: int = 0
     findings: Sequence[Finding] = ()
+    limit: int | None = None  # as --limit says
 
 
 class Run:

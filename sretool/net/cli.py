@@ -23,6 +23,10 @@ GROUP = Group(
                 "sretool.net.nexthops.cli:nexthops",
                 "List nexthop objects and groups, and which of their legs are dead.",
             ),
+            "conntrack": Entry(
+                "sretool.net.conntrack.cli:conntrack",
+                "Show how full the table of tracked connections is, and who fills it.",
+            ),
             "addrs": Entry("sretool.net.addrs.cli:addrs", "List interfaces and their addresses."),
         },
         "Probe (sends packets)": {

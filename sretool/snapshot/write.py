@@ -33,6 +33,7 @@ READERS = (
     "sretool.net.nexthops.read",
     "sretool.net.addrs.read",
     "sretool.net.links.read",
+    "sretool.net.conntrack.read",
     "sretool.net.neigh.read",
     "sretool.procs.oom.read",
     "sretool.procs.deleted.read",
@@ -45,6 +46,7 @@ COUNTING = {
     "sretool.cgroups.read": "EVERYTHING",
     "sretool.net.links.read": "COUNTERS",
     "sretool.net.neigh.read": "COUNTERS",
+    "sretool.net.conntrack.read": "COUNTERS",
     "sretool.procs.show.read": "EVERYTHING",
     "sretool.triage.read": "TRIAGE",
 }
