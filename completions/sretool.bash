@@ -34,7 +34,7 @@ _sretool() {
             continue
         fi
         case ${path:+$path }$word in
-        "procs"|"cgroups"|"sockets"|"net"|"dns"|"snapshot"|"checks"|"triage"|"procs list"|"procs show"|"procs why"|"procs deleted"|"procs oom"|"cgroups tree"|"cgroups top"|"cgroups show"|"sockets list"|"sockets listen"|"net routes"|"net route"|"net links"|"net neigh"|"net rules"|"net nexthops"|"net conntrack"|"net addrs"|"net trace"|"dns trace"|"snapshot save"|"snapshot show"|"checks list"|"checks explain"|"schema"|"help"|"version") path=${path:+$path }$word ;;
+        "procs"|"cgroups"|"sockets"|"net"|"dns"|"snapshot"|"checks"|"triage"|"procs list"|"procs show"|"procs why"|"procs deleted"|"procs oom"|"cgroups tree"|"cgroups top"|"cgroups show"|"sockets list"|"sockets listen"|"sockets summary"|"net routes"|"net route"|"net links"|"net neigh"|"net rules"|"net nexthops"|"net conntrack"|"net addrs"|"net trace"|"dns trace"|"snapshot save"|"snapshot show"|"checks list"|"checks explain"|"schema"|"help"|"version") path=${path:+$path }$word ;;
         "--from"|"--fields"|"--sort"|"--limit"|"--sample"|"-c"|"--count"|"-i"|"--interface"|"--timeout"|"--fail-on"|"--set"|"--deadline"|"--color")
             [[ ${COMP_WORDS[i + 1]} == "=" ]] && ((i++))
             ((i++)) ;;
@@ -83,6 +83,8 @@ _sretool() {
     "sockets listen:--unit") return ;;
     "sockets listen:--fields") _sretool_list "protocol family local_address local_port reach interface accept_queue accept_queue_before accept_queue_limit recv_q_bytes recv_q_limit_bytes drops drops_per_s inode uid user pid process unit container cgroup container_name accept_queue_peak accept_queue_least accept_queue_limited_by syn_queue syn_queue_limit group_size"; return ;;
     "sockets listen:--sort") _sretool_words "protocol family local_address local_port reach interface accept_queue accept_queue_before accept_queue_limit recv_q_bytes recv_q_limit_bytes drops drops_per_s inode uid user pid process unit container cgroup container_name accept_queue_peak accept_queue_least accept_queue_limited_by syn_queue syn_queue_limit group_size"; return ;;
+    "sockets summary:--fields") _sretool_list "process unit container container_name pid processes sockets established listen close_wait opening closing udp other"; return ;;
+    "sockets summary:--sort") _sretool_words "process unit container container_name pid processes sockets established listen close_wait opening closing udp other"; return ;;
     "net routes:--table") return ;;
     "net routes:--dev") _sretool_words "$(ls /sys/class/net 2>/dev/null)"; return ;;
     "net routes:--fields") _sretool_list "family type dst gateway dev table protocol scope prefsrc metric flags nexthops metrics src tos nhid encap pref"; return ;;
@@ -139,6 +141,7 @@ _sretool() {
         "cgroups show") _sretool_words "--json --jsonl --from --sample -w --watch -c --count --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "sockets list") _sretool_words "--state --port --pid --process --unit --tcp --udp --json --jsonl --from --fields --sort --limit -4 -6 --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "sockets listen") _sretool_words "--port --pid --process --unit --tcp --udp --json --jsonl --from --fields --sort --limit --sample -w --watch -c --count -4 -6 --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
+        "sockets summary") _sretool_words "--json --jsonl --from --fields --sort --limit --sample -w --watch -c --count -4 -6 --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "net routes") _sretool_words "--table --dev --json --jsonl --from --fields --sort --limit -c --count --changes -4 -6 --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "net route") _sretool_words "--from-addr --mark --json --from --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "net links") _sretool_words "--dev --kind --up --down --json --jsonl --from --fields --sort --limit --sample -w --watch -c --count --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
@@ -165,7 +168,7 @@ _sretool() {
     "") _sretool_words "triage procs cgroups sockets net dns snapshot checks schema help version" ;;
     "procs") _sretool_words "list show why deleted oom" ;;
     "cgroups") _sretool_words "tree top show" ;;
-    "sockets") _sretool_words "list listen" ;;
+    "sockets") _sretool_words "list listen summary" ;;
     "net") _sretool_words "routes route links neigh rules nexthops conntrack addrs trace" ;;
     "dns") _sretool_words "trace" ;;
     "snapshot") _sretool_words "save show" ;;
@@ -173,7 +176,7 @@ _sretool() {
     "net trace") [[ -n $about ]] || { mapfile -t COMPREPLY < <(compgen -A hostname -- "$cur"); } ;;
     "snapshot save") [[ -n $about ]] || { _sretool_files; } ;;
     "snapshot show") [[ -n $about ]] || { _sretool_files; } ;;
-    "checks explain") [[ -n $about ]] || { _sretool_words "cpu.saturation cpu.load cpu.steal memory.available memory.pressure memory.swapping memory.oom-kill fs.space fs.inodes fs.read-only fs.hung disk.latency disk.saturation io.pressure files.exhausted time.unsynchronised units.failed units.restart-loop process.disk-sleep process.zombies process.fd-limit process.thread-limit process.realtime-hog process.swapped-hot process.deleted-files tcp.accept-queue-overflow tcp.retransmit-rate cgroup.cpu-throttled cgroup.oom-kill cgroup.memory-high cgroup.memory-pressure cgroup.memory-near-limit cgroup.pids-max cgroup.io-max cgroup.frozen cgroup.dying join.accept-queue-starved join.space-deleted process.deleted-exe process.stale-libraries process.writable-program process.restart-loop process.stopped process.root-public process.not-permanent addr.duplicate link.errors link.drops link.flaps ena.allowance-exceeded neigh.gateway-failed neigh.table-full tcp.somaxconn-cap conntrack.near-full conntrack.insert-failed trace.target-unreachable trace.prohibited trace.target-silent trace.loop trace.ttl-exhausted trace.target-loss dns.intercepted dns.no-answer dns.cname-loop dns.cname-too-long dns.nxdomain dns.nodata dns.lame-server dns.server-timeout dns.family-unreachable dns.tcp-failed dns.glue-missing dns.ns-unresolvable dns.ns-cycle dns.ns-mismatch dns.servers-disagree dns.edns-refused"; } ;;
+    "checks explain") [[ -n $about ]] || { _sretool_words "cpu.saturation cpu.load cpu.steal memory.available memory.pressure memory.swapping memory.oom-kill fs.space fs.inodes fs.read-only fs.hung disk.latency disk.saturation io.pressure files.exhausted time.unsynchronised units.failed units.restart-loop process.disk-sleep process.zombies process.fd-limit process.thread-limit process.realtime-hog process.swapped-hot process.deleted-files tcp.accept-queue-overflow tcp.retransmit-rate cgroup.cpu-throttled cgroup.oom-kill cgroup.memory-high cgroup.memory-pressure cgroup.memory-near-limit cgroup.pids-max cgroup.io-max cgroup.frozen cgroup.dying join.accept-queue-starved join.space-deleted process.deleted-exe process.stale-libraries process.writable-program process.restart-loop process.stopped process.root-public process.not-permanent addr.duplicate link.errors link.drops link.flaps ena.allowance-exceeded neigh.gateway-failed neigh.table-full tcp.somaxconn-cap conntrack.near-full conntrack.insert-failed tcp.ephemeral-ports tcp.close-wait tcp.syn-backlog udp.receive-errors tcp.memory tcp.orphans tcp.time-wait trace.target-unreachable trace.prohibited trace.target-silent trace.loop trace.ttl-exhausted trace.target-loss dns.intercepted dns.no-answer dns.cname-loop dns.cname-too-long dns.nxdomain dns.nodata dns.lame-server dns.server-timeout dns.family-unreachable dns.tcp-failed dns.glue-missing dns.ns-unresolvable dns.ns-cycle dns.ns-mismatch dns.servers-disagree dns.edns-refused"; } ;;
     esac
 }
 complete -F _sretool sretool

@@ -18,6 +18,7 @@ def catalogue() -> list[Check]:
     from sretool.net.trace.checks import CHECKS as NET_TRACE
     from sretool.procs.why.checks import CHECKS as PROCS_WHY
     from sretool.sockets.listen.checks import COMMAND as SOCKETS_LISTEN
+    from sretool.sockets.summary.checks import CHECKS as SOCKETS_SUMMARY
 
     return [
         Check(
@@ -39,6 +40,7 @@ def catalogue() -> list[Check]:
             ("net neigh", NET_NEIGH),
             ("sockets listen", SOCKETS_LISTEN),
             ("net conntrack", NET_CONNTRACK),
+            ("sockets summary", SOCKETS_SUMMARY),
             ("net trace", NET_TRACE),
             ("dns trace", DNS_TRACE),
         )

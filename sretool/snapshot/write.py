@@ -24,6 +24,7 @@ from sretool.snapshot import model, read
 READERS = (
     "sretool.sockets.read",
     "sretool.sockets.listen.read",
+    "sretool.sockets.summary.read",
     "sretool.procs.list.read",
     "sretool.procs.why.read",
     "sretool.cgroups.read",
@@ -42,6 +43,7 @@ READERS = (
 )
 COUNTING = {
     "sretool.sockets.read": "COUNTERS",
+    "sretool.sockets.summary.read": "COUNTERS",
     "sretool.procs.list.read": "COUNTERS",
     "sretool.cgroups.read": "EVERYTHING",
     "sretool.net.links.read": "COUNTERS",

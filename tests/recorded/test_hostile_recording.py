@@ -45,6 +45,8 @@ COMMANDS = (
     "sockets list --json",
     "sockets list --fields rtt_ms,rtt_min_ms,retransmits_total,user,unit",
     "sockets listen",
+    "sockets summary",
+    "sockets summary --json",
     "net routes --json",
     "net routes",
     "net rules --json",

@@ -1,0 +1,180 @@
+"""All sockets on one screen: what is near its limit, what is wrong, then who and where."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from sretool.command import Look
+from sretool.report.table import FINDINGS, Block, Column, Line, Lines, Style, Table, columns_for
+from sretool.report.units import UNKNOWN, bytes_text, number_text, ratio_text
+from sretool.sockets.model import endpoint
+from sretool.sockets.summary.model import Destination, Group, Limit, Peer, Summary
+
+NEAR, FULL = 0.8, 0.95
+_TITLES = {
+    "processes": "PROCS",
+    "established": "ESTAB",
+    "close_wait": "CLOSE-WAIT",
+    "container_name": "CONTAINER",
+}
+_NAMES = {
+    "ephemeral-ports": "ports to one peer",
+    "time-wait": "time-wait table",
+    "orphans": "orphans",
+    "tcp-memory": "TCP memory",
+    "udp-memory": "UDP memory",
+    "conntrack": "conntrack",
+    "accept-queue": "accept queue",
+    "syn-queue": "SYN queue",
+}
+
+
+def summary(data: Summary, look: Look) -> list[Block]:
+    """One screen; -v shows all of each table."""
+    lines = look.terminal.lines
+    each = None if look.verbose else 3 if lines is not None and lines < 30 else 5 if lines is not None else 10
+    blocks: list[Block] = [Lines(list(_states(data)), indent=2), _limits(data.limits, each)]
+    if look.findings:
+        blocks.append(FINDINGS)
+    blocks.append(_groups(data, look))
+    if data.peers:
+        blocks.append(_peers(data, each))
+    if data.destinations:
+        blocks.append(_destinations(data, each))
+    if notes := list(_notes(data, look.verbose)):
+        blocks.append(Lines(notes, indent=2))
+    return blocks
+
+
+def _states(data: Summary) -> Iterator[Line]:
+    """TCP and UDP by state, both families together; the rest in one line."""
+    protocols: dict[str, Counter[str]] = {}
+    for row in data.states:
+        if row.source == "sock_diag":
+            protocols.setdefault(row.protocol, Counter()).update(row.states)
+    if not protocols:
+        yield "no TCP or UDP socket"
+    for protocol, states in protocols.items():
+        each = ", ".join(f"{state} {number}" for state, number in states.most_common())
+        yield [(f"{protocol} {states.total()}", "strong"), (f": {each}", "")]
+    others = [f"{row.protocol} {row.sockets}" for row in data.states if row.source != "sock_diag"]
+    if others:
+        yield [(f"others: {', '.join(others)}", "dim")]
+
+
+def _limits(rows: list[Limit], each: int | None) -> Block:
+    shown = rows if each is None else rows[: each + 1]
+
+    def amount(row: Limit, value: int | None) -> str:
+        return bytes_text(value) if row.unit == "bytes" else number_text(value)
+
+    return Table(
+        [
+            Column("LIMIT", lambda row: _NAMES.get(row.name, row.name)),
+            Column("USED", lambda row: amount(row, row.used), right=True),
+            Column("OF", lambda row: amount(row, row.limit), right=True),
+            Column("FILL", lambda row: ratio_text(row.used_ratio), right=True, style=_fill),
+            Column("WHERE", _where, flexible=True, least=20),
+        ],
+        shown,
+    )
+
+
+def _where(row: Limit) -> str:
+    if row.scope == "host":
+        return "the whole host" + (", a limit that namespaces do not show" if row.limit is None else "")
+    return "this network namespace" if row.scope == "namespace" else row.where
+
+
+def _fill(row: Limit | Destination) -> Style:
+    ratio = row.used_ratio or 0
+    return "critical" if ratio >= FULL else "warning" if ratio >= NEAR else ""
+
+
+def _groups(data: Summary, look: Look) -> Block:
+    columns: list[Column[Any]] = columns_for(
+        look.fields,
+        titles=_TITLES,
+        cells={} if "container" in look.fields else {"unit": _whose},
+        right=(
+            *("processes", "sockets", "established", "listen", "close_wait"),
+            *("opening", "closing", "udp", "other", "pid"),
+        ),
+        flexible=("process", "unit", "container"),
+        drop=("opening", "closing", "processes", "udp"),
+        styles={"close_wait": lambda row: "warning" if row.close_wait >= 10 else ""},
+    )
+    hidden = max(look.hidden, data.total - len(data.groups))
+    empty = "no process could be named" if data.sockets else "nobody has a socket"
+    return Table(columns, data.groups, empty=empty, hidden=hidden)
+
+
+def _whose(row: Group) -> str:
+    if row.container:
+        return f"container:{row.container_name or row.container}"
+    return row.unit or UNKNOWN
+
+
+def _peers(data: Summary, each: int | None) -> Block:
+    columns: list[Column[Peer]] = [
+        Column("PEER", lambda row: row.remote_address),
+        Column("SOCKETS", lambda row: str(row.sockets), right=True),
+        Column("ESTAB", lambda row: str(row.established), right=True),
+        Column("TIME-WAIT", lambda row: str(row.time_wait), right=True),
+        Column("CLOSE-WAIT", lambda row: str(row.close_wait), right=True),
+        Column("INCOMING", lambda row: str(row.incoming), right=True),
+    ]
+    shown = data.peers[:each]
+    return Table(columns, shown, title=_of("Peers", len(shown), data.peers_total))
+
+
+def _destinations(data: Summary, each: int | None) -> Block:
+    columns: list[Column[Destination]] = [
+        Column("FROM", lambda row: row.local_address),
+        Column("TO", lambda row: endpoint(row.remote_address, row.remote_port)),
+        Column("PORTS USED", lambda row: str(row.ports_used), right=True),
+        Column("OF", lambda row: number_text(row.ports), right=True),
+        Column("FILL", lambda row: ratio_text(row.used_ratio), right=True, style=_fill),
+        Column("TIME-WAIT", lambda row: str(row.time_wait), right=True, drop=2),
+        Column("PROCESS", _process, flexible=True, drop=1),
+    ]
+    shown = data.destinations[:each]
+    return Table(columns, shown, title=_of("Connections from here", len(shown), data.destinations_total))
+
+
+def _process(row: Destination) -> str:
+    return f"{row.process}[{row.pid}]" if row.process is not None else UNKNOWN
+
+
+def _of(title: str, shown: int, total: int) -> str:
+    return title if shown == total else f"{title} (the first {shown} of {total})"
+
+
+def _notes(data: Summary, verbose: bool) -> Iterator[Line]:
+    if (who := data.unattributed) is not None and (who.hidden or who.unaccepted or who.kernel):
+        parts = [
+            text
+            for text in (
+                f"{who.kernel} of the kernel alone (closed by their process, or not open yet)"
+                if who.kernel
+                else "",
+                f"{who.unaccepted} in an accept queue" if who.unaccepted else "",
+                f"{who.hidden} of a process that could not be seen" if who.hidden else "",
+            )
+            if text
+        ]
+        yield [(f"without a process: {', '.join(parts)}", "warning" if who.hidden else "dim")]
+    grown = [
+        f"{name.partition('.')[2]} +{one.in_sample}" for name, one in data.counters.items() if one.in_sample
+    ]
+    lost = [text for text in grown if not text.startswith("InDatagrams")]
+    if lost and data.window_s is not None:
+        yield f"counted in {data.window_s:.3g} s: {', '.join(lost)}"
+    unknown = [check.id for check in data.checks if check.outcome == "unknown"]
+    if unknown and not verbose:
+        yield [(f"could not be judged: {', '.join(unknown)} (-v says why)", "dim")]
+    for check in data.checks if verbose else ():
+        if check.reason:
+            yield [(f"{check.id}: {check.outcome}: {check.reason}", "dim")]
