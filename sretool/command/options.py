@@ -181,6 +181,7 @@ SETS: dict[str, tuple[str, ...]] = {
     "passive": ("from_file",),
     "list": ("fields", "sort", "limit", "jsonl"),
     "interval": ("sample",),
+    "comparable": ("sample",),
     "sampled": ("sample", "watch", "count", "jsonl"),
     "followed": ("changes", "count", "jsonl"),
     "family": ("four", "six"),
@@ -188,6 +189,10 @@ SETS: dict[str, tuple[str, ...]] = {
     "judging": ("fail_on",),
     "thresholds": ("set_",),
 }
+
+
+# where one reading is the rule, and a second one is asked for
+DEFAULTS: dict[str, dict[str, Any]] = {"comparable": {"sample": 0.0}}
 
 
 class Options(Struct, frozen=True):
@@ -232,9 +237,13 @@ def names(sets: tuple[str, ...]) -> list[str]:
 
 def parameters(sets: tuple[str, ...]) -> list[inspect.Parameter]:
     """Keyword parameters to add to a command's signature."""
+    other = {name: value for set_ in sets for name, value in DEFAULTS.get(set_, {}).items()}
     return [
         inspect.Parameter(
-            name, inspect.Parameter.KEYWORD_ONLY, default=SHARED[name][1], annotation=SHARED[name][0]
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=other.get(name, SHARED[name][1]),
+            annotation=SHARED[name][0],
         )
         for name in names(sets)
     ]

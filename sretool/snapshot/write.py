@@ -44,6 +44,7 @@ READERS = (
 COUNTING = {
     "sretool.sockets.read": "COUNTERS",
     "sretool.sockets.summary.read": "COUNTERS",
+    "sretool.net.routes.read": "COUNTERS",
     "sretool.procs.list.read": "COUNTERS",
     "sretool.cgroups.read": "EVERYTHING",
     "sretool.net.links.read": "COUNTERS",

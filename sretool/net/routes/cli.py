@@ -3,29 +3,45 @@
 from __future__ import annotations
 
 import functools
+import socket
+from enum import Enum
 from typing import Annotated, Optional
 
 import typer
 
 from sretool.command import How, Run, command
+from sretool.command.thresholds import with_thresholds
 from sretool.errors import NoRoute, UsageError
 from sretool.host.identity import identity
 from sretool.net.routes import read
+from sretool.net.routes.checks import CHECKS
 from sretool.net.routes.model import Decision, Routes
+from sretool.net.routes.read.health import Health
 from sretool.report.answer import Answer
+from sretool.report.check import judge
 
 _REASONS = {
     "none": "no rule leads to a route for it",
     "blackhole": "a blackhole drops what is sent there",
     "unreachable": "declared unreachable here",
     "prohibit": "prohibited here",
+    "not-forwarded": "this host does not forward what comes in there",
+    "rp-filter": "the reverse path filter drops what comes in there from that sender",
 }
+
+
+class Proto(str, Enum):
+    """What the kernel takes with a route request (net/ipv4/route.c rtm_getroute_parse_ip_proto)."""
+
+    tcp = "tcp"
+    udp = "udp"
+    icmp = "icmp"
 
 
 @command(
     "net.routes",
     view="sretool.net.routes.view:listing",
-    options=("passive", "list", "followed", "family"),
+    options=("passive", "list", "comparable", "followed", "family", "thresholds"),
     rows="routes",
     default_fields=(
         "type",
@@ -70,24 +86,40 @@ def routes(
         wanted = read.Wanted(table=table, dev=dev)
         told = changes.follow(run.source, families, wanted, run.errors, run.options.deadline)
         return follow(run, told, line)
-    now = run.one(functools.partial(read.sample, ask=read.Ask(families)))
+    rules = with_thresholds(CHECKS, run.options.set_ or ())
+    compared = run.options.sample > 0
+    ask = read.Ask(families, settings=compared, counters=compared)
+    now, before = run.pair(
+        functools.partial(read.sample, ask=ask), first=functools.partial(read.sample, ask=read.COUNTERS)
+    )
     name = now.tables[int(table)] if table is not None and table.isascii() and table.isdigit() else table
-    data = read.build(now, read.Wanted(table=name, dev=dev))
+    wanted = read.Wanted(table=name, dev=dev)
+    health = Health(now, "" if wanted == read.EVERY else "only some routes were asked for")
+    data = read.build(now, wanted, health)
+    health.compare(now, before)
     run.errors += now.errors
-    return Answer(data=data)
+    verdicts = list(judge(rules, health))
+    data.checks = [verdict for verdict, _ in verdicts]
+    return Answer(data=data, findings=[finding for _, found in verdicts for finding in found])
 
 
 @command(
     "net.route",
     view="sretool.net.routes.view:decision",
-    options=("passive",),
+    options=("passive", "thresholds"),
     how=(
         How("ip route get {destination}", "what the kernel would do"),
         How("ip route get fibmatch {destination}", "the table's entry behind it"),
         How("ip rule", "which tables are asked, in which order"),
+        How("ip neigh", "whether the next hop answers"),
     ),
     examples=(
         ("sretool net route 203.0.113.7", "where packets to it go"),
+        ("sretool net route 203.0.113.7 --proto tcp --sport 50000 --dport 443", "which of several next hops"),
+        (
+            "sretool net route 203.0.113.7 --iif eth1 --from-addr 192.0.2.9",
+            "what becomes of a packet that comes in",
+        ),
         ("sretool --from incident.tar.gz net route 203.0.113.7", "where they went then"),
     ),
 )
@@ -97,24 +129,65 @@ def route(
     from_address: Annotated[
         Optional[str], typer.Option("--from-addr", help="Sent from this address.", metavar="ADDR")
     ] = None,
+    iif: Annotated[
+        Optional[str],
+        typer.Option("--iif", help="Came in on this interface, to be forwarded.", metavar="IFACE"),
+    ] = None,
+    oif: Annotated[
+        Optional[str], typer.Option("--oif", help="Sent by a socket bound to this one.", metavar="IFACE")
+    ] = None,
     mark: Annotated[
         Optional[int],
         typer.Option("--mark", help="Sent with this firewall mark.", metavar="N", min=0, max=0xFFFFFFFF),
     ] = None,
+    uid: Annotated[
+        Optional[int],
+        typer.Option("--uid", help="Sent by this user.", metavar="UID", min=0, max=0xFFFFFFFE),
+    ] = None,
+    proto: Annotated[Optional[Proto], typer.Option("--proto", help="tcp, udp or icmp.")] = None,
+    sport: Annotated[
+        Optional[int], typer.Option("--sport", help="From this port.", metavar="PORT", min=1, max=65535)
+    ] = None,
+    dport: Annotated[
+        Optional[int], typer.Option("--dport", help="To this port.", metavar="PORT", min=1, max=65535)
+    ] = None,
 ) -> Answer[Decision]:
     """Show which route a destination takes."""
-    uid = identity(run.source).uid
+    if iif is not None and from_address is None:
+        raise UsageError("--iif", "needs the sender", "give --from-addr")
+    who = identity(run.source).uid if uid is None else uid
     try:
-        flow = read.flow_to(destination, from_address, mark, uid)
+        flow = read.flow_to(destination, from_address, mark, who)
     except ValueError as error:
         raise UsageError("DEST", str(error), "give an address; `getent ahosts NAME` finds a name's") from None
+    protocol = _protocol(proto, len(flow.destination) == 4, sport, dport)
+    flow = flow._replace(iif=iif, oif=oif, protocol=protocol, sport=sport or 0, dport=dport or 0)
+    rules = with_thresholds(CHECKS, run.options.set_ or ())
     if run.source.live:
-        data = read.ask_kernel(run.source, flow)
+        now, data = read.explain(run.source, flow)
     else:
-        family = "inet" if len(flow.destination) == 4 else "inet6"
-        now = run.one(functools.partial(read.sample, ask=read.Ask((family,), rules=True)))
+        now = run.one(functools.partial(read.sample, ask=read.ask_for(flow)))
         data = read.build_decision(now, flow)
-    if data.type not in _REASONS:
-        return Answer(data=data)
-    run.errors.append(NoRoute(data.destination, _REASONS[data.type]))
-    return Answer(data=data, exit_code=3)
+    run.errors += now.errors
+    data.uid = uid
+    health = Health(now, "one destination was asked about")
+    health.decided(data)
+    verdicts = list(judge(rules, health))
+    data.checks = [verdict for verdict, _ in verdicts]
+    answer = Answer(data=data, findings=[finding for _, found in verdicts for finding in found])
+    if data.type in _REASONS:
+        run.errors.append(NoRoute(data.destination, _REASONS[data.type]))
+        answer.exit_code = 3
+    return answer
+
+
+def _protocol(proto: Proto | None, v4: bool, sport: int | None, dport: int | None) -> int:
+    """IPPROTO_*; 0 where it was not asked for. Ports are most often those of TCP."""
+    ports = sport is not None or dport is not None
+    if proto is None:
+        return socket.IPPROTO_TCP if ports else 0
+    if proto is Proto.icmp:
+        if ports:
+            raise UsageError("--proto", "icmp has no ports", "leave --sport and --dport out")
+        return socket.IPPROTO_ICMP if v4 else socket.IPPROTO_ICMPV6
+    return socket.IPPROTO_TCP if proto is Proto.tcp else socket.IPPROTO_UDP

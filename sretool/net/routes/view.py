@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sretool.command import Look
-from sretool.net.routes.model import Decision, NextHop, Route, Routes
-from sretool.report.table import Block, Line, Lines, Table, columns_for
-from sretool.report.units import UNKNOWN, text_for
+from sretool.net.routes.model import Decision, Hop, NextHop, Route, Routes, WayBack
+from sretool.report.table import Block, Line, Lines, Style, Table, columns_for
+from sretool.report.units import UNKNOWN, duration_text, text_for
 
 _DROP = ("family", "pref", "encap", "nhid", "tos", "src", "metrics", "scope", "protocol", "prefsrc", "flags")
 
@@ -77,35 +77,99 @@ def line(row: Route) -> str:
 
 
 def decision(data: Decision, look: Look) -> list[Block]:
-    """A sentence, and the route behind it."""
+    """A sentence, the route behind it, why it is that one, and what is known of its next hops."""
     lines: list[Line] = [_sentence(data)]
     facts = [
         ("from", data.prefsrc or data.from_address),
-        ("mtu", data.mtu),
+        ("mtu", _mtu(data)),
         ("table", data.table),
-        ("rule", data.rule_priority),
         ("method", data.method),
     ]
     lines.append("  " + "  ".join(f"{name} {value}" for name, value in facts if value is not None))
+    if data.rule_priority is not None:
+        lines.append(f"  rule {data.rule_priority}: {data.rule_match}: {data.rule_does}")
     if data.route is not None:
         lines.append(f"  route {entry(data.route)}")
-    return [Lines(lines, indent=2)]
+    lines += [f"  why: {line}" for line in data.why]
+    if data.way_back is not None:
+        lines.append(f"  way back: {_way_back(data.way_back)}")
+    blocks: list[Block] = [Lines(lines, indent=2)]
+    if data.hops:
+        if len(data.hops) > 1:
+            lines.append(f"  chosen by: a hash of {data.hash_policy}{_missing(data)}")
+        fields = ("gateway", "dev", "weight", "neighbour", "operstate", "link_mtu", "chosen", "trouble")
+        columns = columns_for(
+            fields
+            if len(data.hops) > 1
+            else [field for field in fields if field not in ("weight", "chosen")],
+            cells={"gateway": _hop},
+            titles={"gateway": "NEXT HOP", "operstate": "LINK", "link_mtu": "LINK MTU"},
+            right=("weight", "link_mtu"),
+            flexible=("trouble",),
+            drop=("link_mtu", "weight"),
+            styles={"trouble": _trouble},
+        )
+        blocks.append(Table(columns, data.hops))
+    return blocks
+
+
+def _mtu(data: Decision) -> str | None:
+    if data.mtu is None:
+        return None
+    expires = "" if data.mtu_expires_s is None else f", forgotten in {duration_text(data.mtu_expires_s)}"
+    origin = {"path": "learnt from the path", "route": "of the route", "link": "of the link"}
+    return f"{data.mtu} ({origin.get(data.mtu_source or '', 'origin unknown')}{expires})"
+
+
+def _missing(data: Decision) -> str:
+    if any(hop.chosen is not None for hop in data.hops):
+        return ""
+    if data.method == "computed":
+        return ", with a secret that no recording holds"
+    return ": --sport and --dport say which" if not (data.sport and data.dport) else ""
+
+
+def _hop(row: Hop) -> str:
+    return row.gateway or "on the link"
+
+
+def _trouble(row: Hop) -> Style:
+    return "warning" if row.trouble is not None else ""
+
+
+def _way_back(way: WayBack) -> str:
+    to = " and ".join(way.devs) or "nowhere"
+    passes = {
+        True: "the filter lets it in",
+        False: "the filter drops it",
+        None: "unknown whether it is let in",
+    }
+    return (
+        f"out of {to} ({way.dst or 'no route'}); rp_filter {way.rp_filter or 'unknown'}: {passes[way.passes]}"
+    )
 
 
 def _sentence(data: Decision) -> Line:
     if data.type == "none":
         return [(f"{data.destination}: no route", "critical")]
+    if data.type == "not-forwarded":
+        return [(f"{data.destination}: not forwarded, forwarding is off on {data.iif}", "critical")]
+    if data.type == "rp-filter":
+        return [(f"{data.destination}: dropped by the reverse path filter of {data.iif}", "critical")]
     if data.type in ("blackhole", "unreachable", "prohibit"):
         where = f"a {data.type} {'rule' if data.route is None else 'route'}"
         return [(f"{data.destination}: refused by {where}", "critical")]
     if data.type == "local":
         return f"{data.destination}: this host itself"
+    trouble = [hop.trouble for hop in data.hops if hop.chosen and hop.trouble is not None]
     if data.gateway is not None:
-        return f"{data.destination}: to {data.gateway} on {data.dev}"
-    if data.dev is None and data.route is not None:
-        return f"{data.destination}: to one of {legs(data.route.nexthops)}"
+        way = f"{data.destination}: to {data.gateway} on {data.dev}"
+        return [(f"{way}, but {trouble[0]}", "critical")] if trouble else way
+    if data.dev is None and data.hops:
+        return f"{data.destination}: to one of {len(data.hops)} next hops"
     kind = "" if data.type == "unicast" else f" ({data.type})"
-    return f"{data.destination}: on the link {data.dev}{kind}"
+    way = f"{data.destination}: on the link {data.dev}{kind}"
+    return [(f"{way}, but {trouble[0]}", "critical")] if trouble else way
 
 
 def entry(route: Route) -> str:
@@ -119,6 +183,7 @@ def entry(route: Route) -> str:
     words += ["table", route.table, "proto", route.protocol]
     if route.metric:
         words += ["metric", str(route.metric)]
+    words += [f"{name} {text_for(name, value)}" for name, value in route.metrics.items()]
     if route.nexthops:
         words.append(f"nexthops {legs(route.nexthops)}")
     return " ".join([*words, *route.flags])

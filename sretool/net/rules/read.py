@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 from typing import NamedTuple
 
 from sretool.errors import ParseError, SourceError, SretoolError
 from sretool.host import netlink
 from sretool.host.source import Clock, Source
-from sretool.net.routes.read import names, rules
-from sretool.net.routes.read.decode import address
+from sretool.net.routes.read import names, rule_words, rules
+from sretool.net.routes.read.decode import FAMILIES
 from sretool.net.routes.read.names import TableNames
-from sretool.net.routes.read.rules import Ports, Rule
+from sretool.net.routes.read.rules import Rule
 from sretool.net.rules.model import RuleRow, Rules
 
 
@@ -72,12 +73,12 @@ def row(rule: Rule, family: str) -> RuleRow:
     action = rules.action_name(rule.action)
     looks = rule.action == rules.FR_ACT_TO_TBL
     first, last = rule.uids or (None, None)
-    made = RuleRow(
+    return RuleRow(
         family=family,
         priority=rule.priority,
-        match="",
+        match=rule_words.match(rule),
         action=action,
-        does="",
+        does=rule_words.does(rule),
         table=rule.table if looks and not rule.l3mdev else None,
         goto=rule.goto if rule.action == rules.FR_ACT_GOTO else None,
         invert=rule.invert,
@@ -89,7 +90,7 @@ def row(rule: Rule, family: str) -> RuleRow:
         fwmask=rule.mask or None,
         uid_start=first,
         uid_end=last,
-        ipproto=None if not rule.ip_proto else names.IP_PROTOCOLS.get(rule.ip_proto, str(rule.ip_proto)),
+        ipproto=rule_words.ip_protocol(rule.ip_proto) if rule.ip_proto else None,
         sport_start=None if rule.sport is None else rule.sport.first,
         sport_end=None if rule.sport is None else rule.sport.last,
         sport_mask=None if rule.sport is None else rule.sport.mask,
@@ -110,84 +111,10 @@ def row(rule: Rule, family: str) -> RuleRow:
         protocol=names.of(names.PROTOCOLS, rule.protocol),
         flags=rules.flag_names(rule.flags),
     )
-    made.match, made.does = match_words(made, rule), does_words(made)
-    return made
 
 
 def _prefix(raw: bytes, bits: int, family: str) -> str:
-    if not bits:
-        return "all"
-    width = 32 if family == "inet" else 128
-    if len(raw) * 8 != width:
+    width = 32 if FAMILIES[family] == socket.AF_INET else 128
+    if bits and len(raw) * 8 != width:
         raise ParseError(f"route/rules/{family}", f"an address of {len(raw)} bytes")
-    return address(raw) if bits == width else f"{address(raw)}/{bits}"
-
-
-def match_words(row: RuleRow, rule: Rule) -> str:
-    """What a rule asks for, in the words and the order of `ip rule`."""
-    uids = None if row.uid_start is None else _range(row.uid_start, row.uid_end)
-    asked: list[tuple[str, object]] = [
-        ("from", None if row.src == "all" else row.src),
-        ("to", None if row.dst == "all" else row.dst),
-        ("tos", None if row.tos is None else f"{row.tos:#x}"),
-        ("dscp", _masked(row.dscp, row.dscp_mask, 0x3F)),
-        ("fwmark", _masked(row.fwmark, row.fwmask, 0xFFFFFFFF)),
-        ("iif", row.iif),
-        ("oif", row.oif),
-        ("uid", uids),
-        ("ipproto", row.ipproto),
-        ("sport", _ports(rule.sport)),
-        ("dport", _ports(rule.dport)),
-        ("tun_id", row.tun_id),
-        ("flowlabel", _masked(row.flowlabel, row.flowlabel_mask, 0xFFFFF)),
-    ]
-    words = [f"{name} {value}" for name, value in asked if value is not None]
-    words += ["l3mdev"] if row.l3mdev else []
-    return ("not " if row.invert else "") + (" ".join(words) or "all")
-
-
-def _range(first: int, last: int | None) -> str:
-    return str(first) if last in (None, first) else f"{first}-{last}"
-
-
-def _ports(ports: Ports | None) -> str | None:
-    if ports is None:
-        return None
-    return f"{ports.first:#x}/{ports.mask:#x}" if ports.mask is not None else _range(ports.first, ports.last)
-
-
-def _masked(value: int | None, mask: int | None, every: int) -> str | None:
-    if value is None:
-        return None
-    return f"{value:#x}" if mask == every else f"{value:#x}/{mask:#x}"
-
-
-_REFUSALS = {
-    "blackhole": "drops them silently",
-    "unreachable": "refuses: unreachable",
-    "prohibit": "refuses: prohibited",
-    "nop": "nothing",
-}
-
-
-def does_words(row: RuleRow) -> str:
-    """What a rule does, and why it may do nothing."""
-    does = _REFUSALS.get(row.action, row.action)
-    if row.action == "lookup":
-        does = f"looks in {row.table}" if not row.l3mdev else "looks in the VRF's table"
-        bits, group = row.suppress_prefixlength, row.suppress_ifgroup
-        left_out = [
-            *([] if bits is None else ["its default route" if not bits else f"prefixes of 0 to {bits} bits"]),
-            *([] if group is None else [f"interfaces of group {group}"]),
-        ]
-        does += f" but for {' and '.join(left_out)}" if left_out else ""
-    elif row.action == "goto":
-        does = f"goes on at {row.goto}"
-        if "unresolved" in row.flags:
-            does += ", which is not there"
-    gone = [
-        name
-        for name, flag in ((row.iif, "iif_detached"), (row.oif, "oif_detached"))
-        if flag in row.flags and name
-    ]
-    return does + (f"; {' and '.join(gone)} is not there" if gone else "")
+    return rule_words.prefix(raw, bits) or "all"

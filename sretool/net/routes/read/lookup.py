@@ -5,7 +5,7 @@ fib_rules_lookup, net/ipv4/fib_trie.c fib_table_lookup, net/ipv6/ip6_fib.c).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from sretool.net.routes.model import Route
@@ -33,16 +33,32 @@ class Flow(NamedTuple):
     vrf_table: str | None = None
 
 
+class Passed(NamedTuple):
+    """A rule that matched and led to nothing, and why."""
+
+    rule: Rule
+    why: str
+
+
 class Match(NamedTuple):
-    """`outcome` is the route's type, or why there is none: a refusing type, or `none`."""
+    """`outcome` is the route's type, or why there is none: a refusing type, or `none`. `beside` are all
+    routes of the deciding table that hold the destination, best first.
+    """
 
     outcome: str
     rule: Rule | None
     route: Route | None
+    beside: tuple[Route, ...] = ()
+    passed: tuple[Passed, ...] = ()
 
 
-def decide(rules: Sequence[Rule], routes: Iterable[Route], flow: Flow) -> Match:
-    """`routes` are those whose destination holds the flow's (`decode` with `covering`)."""
+def decide(
+    rules: Sequence[Rule], routes: Iterable[Route], flow: Flow, groups: Mapping[str, int] | None = None
+) -> Match:
+    """`routes` are those whose destination holds the flow's (`decode` with `covering`), `groups` the
+    group of each interface (that of most is 0).
+    """
+    passed: list[Passed] = []
     tables: dict[str, list[Route]] = {}
     for route in routes:
         tables.setdefault(route.table, []).append(route)
@@ -60,16 +76,30 @@ def decide(rules: Sequence[Rule], routes: Iterable[Route], flow: Flow) -> Match:
             at = next((i for i in range(at, len(rules)) if rules[i].priority == rule.goto), at)
             continue
         if rule.action in fib_rules.ERRORS:
-            return Match(fib_rules.ERRORS[rule.action], rule, None)
+            return Match(fib_rules.ERRORS[rule.action], rule, None, (), tuple(passed))
         if rule.action != fib_rules.FR_ACT_TO_TBL:
             continue
-        found = _first(tables.get(leads_to(rule, flow), ()), flow)
-        if found is None or found.type == "throw":
-            continue
-        if rule.suppress_prefix_length is not None and found.prefix_length <= rule.suppress_prefix_length:
-            continue
-        return Match(found.type, rule, found)
-    return Match("none", None, None)
+        table = leads_to(rule, flow)
+        candidates = tables.get(table, [])
+        found = _first(candidates, flow)
+        if found is None:
+            passed.append(Passed(rule, f"{table} has no route to it"))
+        elif found.type == "throw":
+            passed.append(Passed(rule, f"{table} says throw for {found.dst}: go on with the next rule"))
+        elif _suppressed(rule, found, groups or {}):
+            passed.append(Passed(rule, f"it does not take {found.dst} of {table}"))
+        else:
+            return Match(found.type, rule, found, tuple(candidates), tuple(passed))
+    return Match("none", None, None, (), tuple(passed))
+
+
+def _suppressed(rule: Rule, route: Route, groups: Mapping[str, int]) -> bool:
+    """fib4_rule_suppress, fib6_rule_suppress."""
+    bits = rule.suppress_prefix_length
+    if bits is not None and route.prefix_length <= bits:
+        return True
+    dev = route.dev or (route.nexthops[0].dev if route.nexthops else None)
+    return rule.suppress_group is not None and dev is not None and groups.get(dev, 0) == rule.suppress_group
 
 
 def leads_to(rule: Rule, flow: Flow) -> str:
