@@ -150,7 +150,7 @@ _sretool() {
         "sockets summary") _sretool_words "--json --jsonl --from --fields --sort --limit --sample -w --watch -c --count -4 -6 --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "net routes") _sretool_words "--table --dev --json --jsonl --from --fields --sort --limit --sample -c --count --changes -4 -6 --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "net route") _sretool_words "--from-addr --iif --oif --mark --uid --proto --sport --dport --json --from --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
-        "net links") _sretool_words "--dev --kind --up --down --json --jsonl --from --fields --sort --limit --sample -w --watch -c --count --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
+        "net links") _sretool_words "--dev --kind --up --down --json --jsonl --from --fields --sort --limit --sample -w --watch -c --count --changes --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "net neigh") _sretool_words "--dev --state --address --all --json --jsonl --from --fields --sort --limit --sample -w --watch -c --count --changes -4 -6 --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "net rules") _sretool_words "--table --json --jsonl --from --fields --sort --limit -4 -6 --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "net nexthops") _sretool_words "--dev --dead --json --jsonl --from --fields --sort --limit --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;

@@ -185,6 +185,27 @@ def test_neighbours_of_a_kernel_as_text_until_interrupted() -> None:
 
 
 @pytest.mark.lab
+def test_links_of_a_kernel() -> None:
+    with Namespace() as ns, following(ns, "net", "links", "--changes", "--jsonl") as process:
+        ns.batch("link add v0 type veth peer name v1\nlink add br0 type bridge\nlink set v0 up")
+        ns.batch("link set v0 master br0\nlink set v1 up\nlink set v0 nomaster\nlink del v0")
+        assert process.stdout is not None
+        told: list[dict[str, Any]] = []
+        while not told or (told[-1]["change"], told[-1]["row"]["ifname"]) != ("removed", "v0"):
+            told.append(json.loads(process.stdout.readline()))
+        of_v0 = [one for one in told if one["row"]["ifname"] == "v0"]
+        assert [of_v0[0]["change"], of_v0[-1]["change"]] == ["added", "removed"]
+        # a port that leaves its bridge has not gone
+        assert {one["change"] for one in of_v0[1:-1]} == {"changed"}
+        masters = [one["row"]["master"] for one in of_v0]
+        assert masters[0] is None
+        assert masters[-1] is None
+        assert "br0" in masters
+        states = [one["was"]["carrier"] for one in of_v0 if "carrier" in one["was"]]
+        assert False in states
+
+
+@pytest.mark.lab
 def test_a_buffer_that_ran_over_is_said() -> None:
     with Namespace() as ns:
         heard = Groups(0, (7,), ns.path)

@@ -27,7 +27,7 @@ _ENDS = {"link", "link_netns"}
 @command(
     "net.links",
     view="sretool.net.links.view:listing",
-    options=("passive", "list", "sampled", "thresholds"),
+    options=("passive", "list", "sampled", "followed", "thresholds"),
     rows="links",
     default_fields=_SHOWN,
     how=(
@@ -41,6 +41,7 @@ _ENDS = {"link", "link_netns"}
         ("sretool net links --dev eth0", "one interface on one screen, with its driver's counters"),
         ("sretool net links --kind veth --down", "pairs whose other end is down or gone"),
         ("sretool net links -w", "the same every second"),
+        ("sretool net links --changes", "every carrier that goes or comes, as it happens"),
     ),
 )
 def links(
@@ -58,6 +59,13 @@ def links(
 
     if up and down:
         raise UsageError("--up and --down", "exclude each other", "leave both out for all")
+    wanted = read.Wanted(dev, kind, True if up else False if down else None)
+    if run.options.changes:
+        from sretool.command.changes import follow
+        from sretool.net.links import follow as changes
+        from sretool.net.links.view import line
+
+        return follow(run, changes.follow(run.source, wanted, run.errors, run.options.deadline), line)
     rules = with_thresholds(CHECKS, run.options.set_ or ())
     fields = run.wanted(_SHOWN, LinkRow.__struct_fields__)
     drivers = "all" if dev is not None or not _OF_DRIVER.isdisjoint(fields) else "devices"
@@ -67,7 +75,6 @@ def links(
         functools.partial(read.sample, ask=ask), first=functools.partial(read.sample, ask=first)
     )
     run.errors += now.errors
-    wanted = read.Wanted(dev, kind, True if up else False if down else None)
     named = {"driver_stats", "driver_stats_grew"}.intersection(run.fields() or ())
     data = read.build(now, before, wanted, driver_stats=dev is not None or bool(named))
     verdicts = list(judge(rules, data))

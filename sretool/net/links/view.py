@@ -65,6 +65,13 @@ def listing(data: LinkRows, look: Look) -> list[Block]:
     return [table, Lines(grown, indent=2)] if grown else [table]
 
 
+def line(row: LinkRow) -> str:
+    """`eth0 up mtu 1500 master br0 [broadcast multicast up lower_up]`."""
+    words = [row.ifname, *([row.kind] if row.kind else []), row.operstate]
+    words += [f"{name} {value}" for name in ("mtu", "link", "master") if (value := getattr(row, name))]
+    return f"{' '.join(words)} [{' '.join(row.flags)}]"
+
+
 def _speed(speed: int | None) -> str:
     if speed is None:
         return UNKNOWN

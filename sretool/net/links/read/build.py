@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from sretool.errors import ParseError
 from sretool.host import interfaces
+from sretool.host.source import Clock
 from sretool.net.links.model import Allowance, LinkRow, LinkRows, Netns, Stats, Value
 from sretool.net.links.read import decode, details
 from sretool.net.links.read.decode import Raw
@@ -73,6 +74,15 @@ def build(
         rows.append(row)
     rows = list(filter(wanted.keeps, rows))
     return LinkRows(rows, len(rows), window)
+
+
+def alone(link: Raw, names: dict[int, str]) -> LinkRow:
+    """What one message says, without settings, driver, rates and the names of other namespaces.
+
+    Raises:
+        ParseError: the message is damaged.
+    """
+    return _row(link, names, Sample(Clock(0, 0, 0), None, {}, {}, {}, {}, []))
 
 
 def _row(link: Raw, names: dict[int, str], now: Sample) -> LinkRow:
