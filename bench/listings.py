@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Iterator
 
 from bench import crowd
 from bench.measure import SRETOOL, Row, beside, megabytes, once
 
+PSUTIL = "import psutil; psutil.net_connections('tcp')"
 PS = ("ps", "-eo", "pid,ppid,user,stat,pcpu,pmem,rss,etimes,comm,cgroup,args")
 
 
@@ -43,13 +45,18 @@ def _recording(count: int) -> Row:
 def _sockets(count: int) -> Iterator[Row]:
     with crowd.sockets(count) as inside:
         listing = (*inside, SRETOOL, "sockets", "list")
-        ours, document, peer = beside(listing, (*listing, "--json"), (*inside, "ss", "-tanp"))
+        ours, document, peer, known = beside(
+            listing, (*listing, "--json"), (*inside, "ss", "-tanp"), (*inside, sys.executable, "-c", PSUTIL)
+        )
+        few, least = beside((*listing, "state listening"), (*inside, "ss", "-tlnp"))
     job = f"{count:,} TCP sockets with process and unit"
     note = f"{megabytes(ours)}, target 150"
     yield Row(job, "ss -tanp", ours.wall_s, peer.wall_s, "s", "≤ 0.25×", note)
     yield Row(
         "the same, as JSON", "our own table", document.wall_s, ours.wall_s, "s", "≤ 1.3×", megabytes(document)
     )
+    yield Row("the same, table", "psutil", ours.wall_s, known.wall_s, "s", "–", f"psutil {megabytes(known)}")
+    yield Row("only those that listen", "ss -tlnp", few.wall_s, least.wall_s, "s", "–", megabytes(few))
 
 
 def _routes(count: int) -> Iterator[Row]:
