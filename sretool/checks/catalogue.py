@@ -15,6 +15,7 @@ def catalogue() -> list[Check]:
     from sretool.net.conntrack.checks import CHECKS as NET_CONNTRACK
     from sretool.net.links.checks import CHECKS as NET_LINKS
     from sretool.net.neigh.checks import CHECKS as NET_NEIGH
+    from sretool.net.qdisc.checks import CHECKS as NET_QDISC
     from sretool.net.routes.checks import CHECKS as NET_ROUTES
     from sretool.net.trace.checks import CHECKS as NET_TRACE
     from sretool.procs.why.checks import CHECKS as PROCS_WHY
@@ -43,6 +44,7 @@ def catalogue() -> list[Check]:
             ("net conntrack", NET_CONNTRACK),
             ("sockets summary", SOCKETS_SUMMARY),
             ("net routes", NET_ROUTES),
+            ("net qdisc", NET_QDISC),
             ("net trace", NET_TRACE),
             ("dns trace", DNS_TRACE),
         )

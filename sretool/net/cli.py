@@ -27,6 +27,9 @@ GROUP = Group(
                 "sretool.net.conntrack.cli:conntrack",
                 "Show how full the table of tracked connections is, and who fills it.",
             ),
+            "qdisc": Entry(
+                "sretool.net.qdisc.cli:qdisc", "List queueing disciplines: what waits, what is dropped."
+            ),
             "addrs": Entry("sretool.net.addrs.cli:addrs", "List interfaces and their addresses."),
         },
         "Probe (sends packets)": {

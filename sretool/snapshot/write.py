@@ -36,6 +36,7 @@ READERS = (
     "sretool.net.links.read",
     "sretool.net.conntrack.read",
     "sretool.net.neigh.read",
+    "sretool.net.qdisc.read",
     "sretool.procs.oom.read",
     "sretool.procs.deleted.read",
     "sretool.procs.show.read",
@@ -50,6 +51,7 @@ COUNTING = {
     "sretool.net.links.read": "COUNTERS",
     "sretool.net.neigh.read": "COUNTERS",
     "sretool.net.conntrack.read": "COUNTERS",
+    "sretool.net.qdisc.read": "COUNTERS",
     "sretool.procs.show.read": "EVERYTHING",
     "sretool.triage.read": "TRIAGE",
 }
