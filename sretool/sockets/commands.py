@@ -35,6 +35,16 @@ StateOption = Annotated[
 ]
 
 
+UdpliteOption = Annotated[bool, typer.Option("--udplite", help="UDP-Lite.")]
+RawOption = Annotated[bool, typer.Option("--raw", help="Raw IP.")]
+MptcpOption = Annotated[bool, typer.Option("--mptcp", help="Multipath TCP; its subflows are TCP.")]
+UnixOption = Annotated[bool, typer.Option("--unix", help="UNIX sockets, with who is at the other end.")]
+PacketOption = Annotated[bool, typer.Option("--packet", help="Packet sockets: captures, DHCP, LLDP.")]
+NetlinkOption = Annotated[bool, typer.Option("--netlink", help="Netlink sockets.")]
+VsockOption = Annotated[bool, typer.Option("--vsock", help="Sockets between a virtual machine and its host.")]
+AllOption = Annotated[bool, typer.Option("--all", help="Every family.")]
+
+
 @command(
     "sockets.list",
     view="sretool.sockets.view:listing",
@@ -56,6 +66,8 @@ StateOption = Annotated[
     how=(
         How("ss -tuanp", "the same sockets with their processes"),
         How("ss -tinm", "round-trip times, retransmissions and memory"),
+        How("ss -xanp", "UNIX sockets (--unix)"),
+        How("ss -f netlink -an; ss -0an; ss -wan", "netlink, packet and raw sockets"),
         How("cat /proc/net/tcp /proc/net/tcp6", "the kernel's own text form"),
     ),
     examples=(
@@ -63,6 +75,8 @@ StateOption = Annotated[
         ("sretool sockets list --state close-wait --sort process", "who does not close"),
         ("sretool sockets list 'dst 10.0.0.0/8 and dport = :443 and rtt_ms > 50'", "slow calls within"),
         ("sretool sockets list 'recv_q_bytes > 0 and not process = sshd'", "who does not read"),
+        ("sretool sockets list --unix 'local_address = /run/docker.sock'", "who talks to the daemon"),
+        ("sretool sockets list --packet", "who captures packets"),
         ("sretool sockets list --unit nginx --fields remote_address,rtt_ms,retransmits_total", "slow peers"),
     ),
 )
@@ -76,8 +90,16 @@ def list_(
     unit: UnitOption = None,
     tcp: TcpOption = False,
     udp: UdpOption = False,
+    udplite: UdpliteOption = False,
+    raw: RawOption = False,
+    mptcp: MptcpOption = False,
+    unix: UnixOption = False,
+    packet: PacketOption = False,
+    netlink: NetlinkOption = False,
+    vsock: VsockOption = False,
+    every: AllOption = False,
 ) -> Answer[Sockets]:
-    """List TCP and UDP sockets with their owners.
+    """List sockets with their owners: TCP and UDP, or the families named.
 
     FILTER is that of ss: sport, dport (with = != > < >= <=), src, dst, state, exclude, dev, fwmark, cgroup,
     autobound, ( ), and, or, not; and binds before or. Its further terms are the fields of a row:
@@ -90,9 +112,12 @@ def list_(
     more = not wanted.isdisjoint(ATTRIBUTE_FIELDS) or uses(tree, Mark, Cgroup)
     narrow = read.Narrow(pid, process, unit)
     only_pid, only_process = _owner(tree)
+    flags = (udplite, raw, mptcp, unix, packet, netlink, vsock)
+    others = [name for name, flag in zip(read.OTHERS, flags) if flag or every]
+    both = every or not (tcp or udp or others)
     ask = read.Ask(
-        tcp_states=_states(state, diag.TCP_STATES) if tcp or not udp else 0,
-        udp_states=_states(state, _UDP_STATES) if udp or not tcp else 0,
+        tcp_states=_states(state, diag.TCP_STATES) if tcp or both else 0,
+        udp_states=_states(state, _UDP_STATES) if udp or both else 0,
         families=families(run),
         port=port,
         info=info,
@@ -102,8 +127,11 @@ def list_(
         pid=only_pid if pid is None else pid,
         process=only_process if process is None else process,
         filter=tree,
+        others={name: _states(state, _TABLES.get(name, _OTHER_STATES)) for name in others},
     )
     now = run.one(functools.partial(read.sample, ask=ask))
+    if now.errors and not now.tables and not now.others:
+        raise now.errors[0]
     run.errors += now.errors
     return Answer(data=read.build_list(now, narrow, info=info, more=more))
 
@@ -119,6 +147,8 @@ def _owner(tree: Node | None) -> tuple[int | None, str | None]:
 
 
 _UDP_STATES = ("", *(diag.UDP_STATES.get(number, "") for number in range(1, diag.CLOSED + 1)))
+_OTHER_STATES = tuple("unconnected" if name == "closed" else name for name in diag.TCP_STATES)
+_TABLES = {"udplite": _UDP_STATES, "raw": _UDP_STATES, "mptcp": diag.TCP_STATES}
 
 
 def _states(names: Iterable[str] | None, table: tuple[str, ...]) -> int:

@@ -35,9 +35,20 @@ Interface = Annotated[Optional[str], Meta(description="the device it is bound to
 class Socket(Struct, gc=False):
     """One socket, from a sock_diag dump."""
 
-    protocol: Protocol
-    family: Family
-    state: Annotated[str, Meta(description="established, listen, time-wait, …; unconnected for UDP")]
+    protocol: Annotated[
+        str,
+        Meta(
+            description="tcp, udp, udplite, raw, mptcp, netlink; unix-, packet- or vsock- and the type: "
+            "stream, dgram, seqpacket, raw"
+        ),
+    ]
+    family: Annotated[
+        str, Meta(description="inet, inet6 (a dual-stack socket too), unix, packet, netlink or vsock")
+    ]
+    state: Annotated[
+        str,
+        Meta(description="established, listen, time-wait, …; unconnected where a protocol has no such"),
+    ]
     recv_q_bytes: Annotated[
         Optional[int], Meta(description="received and not yet read (idiag_rqueue); null for listeners")
     ]
@@ -51,14 +62,32 @@ class Socket(Struct, gc=False):
         Optional[int], Meta(description="listeners: backlog, at most somaxconn (idiag_wqueue)")
     ]
     local_address: Annotated[
-        Optional[str], Meta(description="as text; IPv4 on an inet6 socket as ::ffff:192.0.2.1")
+        Optional[str],
+        Meta(
+            description="as text, IPv4 on an inet6 socket as ::ffff:192.0.2.1; unix: path or @name, null "
+            "without; packet: ethertype; netlink: its protocol; vsock: cid, * for any"
+        ),
     ]
-    local_port: Annotated[Optional[int], Meta(description="port it is bound to (idiag_sport)")]
-    remote_address: Annotated[Optional[str], Meta(description="null when it has no peer")]
-    remote_port: Annotated[Optional[int], Meta(description="null when it has no peer")]
+    local_port: Annotated[
+        Optional[int],
+        Meta(
+            description="port it is bound to (idiag_sport); raw: IP protocol; netlink: port id, 0 is the "
+            "kernel; null for unix and packet"
+        ),
+    ]
+    remote_address: Annotated[
+        Optional[str],
+        Meta(
+            description="null when it has no peer; unix: what the peer is bound to; netlink: group or unicast"
+        ),
+    ]
+    remote_port: Annotated[Optional[int], Meta(description="null when it has no peer, and for unix")]
     interface: Interface
     retransmits: Annotated[
-        int, Meta(description="unanswered retransmissions or probes in a row now (idiag_retrans)")
+        Optional[int],
+        Meta(
+            description="unanswered retransmissions or probes in a row now (idiag_retrans); null outside inet"
+        ),
     ]
     inode: Inode
     uid: Uid
@@ -97,6 +126,13 @@ class Socket(Struct, gc=False):
             "only when asked for by --fields, --sort or cgroup"
         ),
     ] = UNSET
+    peer_inode: Annotated[
+        Union[int, UnsetType, None], Meta(description="unix: the socket at the other end, null without one")
+    ] = UNSET
+    peer_pid: Annotated[
+        Union[int, UnsetType, None], Meta(description="unix: the process that holds the other end")
+    ] = UNSET
+    peer_process: Annotated[Union[str, UnsetType, None], Meta(description="unix: its name")] = UNSET
 
 
 TCP_INFO_FIELDS = ("rtt_ms", "rtt_min_ms", "retransmits_total")
@@ -105,17 +141,22 @@ ATTRIBUTE_FIELDS = ("mark", "cgroup_id")
 
 
 class Sockets(Struct):
-    """Sockets in the order tcp, udp; inet, inet6; local port, remote port, addresses."""
+    """Sockets in the order tcp, udp, udplite, raw, mptcp, unix, packet, netlink, vsock."""
 
     sockets: Annotated[
         list[Socket],
-        Meta(description="tcp, then udp; inet, then inet6; by local port, remote port, addresses"),
+        Meta(
+            description="tcp, udp, udplite, raw, mptcp: inet, then inet6, by local port, remote port, "
+            "addresses; unix, packet, netlink, vsock: by local address, port, inode"
+        ),
     ]
     total: Annotated[int, Meta(description="sockets that passed the filters, before --limit")]
 
 
 def endpoint(address: str | None, port: int | None) -> str:
-    """`192.0.2.1:80`, `[2001:db8::1]:80`, `*` for no peer."""
+    """`192.0.2.1:80`, `[2001:db8::1]:80`, `/run/x` without a port, `*` for no peer."""
     if address is None:
         return "*"
+    if port is None:
+        return address
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

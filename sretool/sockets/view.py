@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from msgspec import structs
+
 from sretool.command import Look
 from sretool.report.table import Block, Column, Style, Table, columns_for
 from sretool.report.units import UNKNOWN, bytes_text, number_text
@@ -45,20 +47,24 @@ _NUMBERS = (
     "inode",
     "uid",
 )
+_PATH_COLUMNS = 18
+"""Room for most IPv4 addresses with their port, and for the start of a path."""
 
 
 def listing(data: Sockets, look: Look) -> list[Block]:
     """One row a socket; a listener's queues stand where ss has them too."""
     cells = {"recv_q_bytes": _recv_q, "send_q_bytes": _send_q}
     drop = ("container", "user", "interface", "pid", "unit", "send_q_bytes", "recv_q_bytes", "protocol")
-    return [
-        Table(
-            columns(look.fields, cells, drop, {}),
-            data.sockets,
-            empty="no socket matches",
-            hidden=look.hidden,
-        )
-    ]
+    shown = columns(look.fields, cells, drop, {})
+    if any(row.family not in ("inet", "inet6") for row in data.sockets):
+        # an address is never cut, the path of a UNIX socket may have to be
+        shown = [
+            structs.replace(column, flexible=True, least=_PATH_COLUMNS)
+            if column.title in ("LOCAL", "REMOTE")
+            else column
+            for column in shown
+        ]
+    return [Table(shown, data.sockets, empty="no socket matches", hidden=look.hidden)]
 
 
 def columns(
@@ -93,11 +99,18 @@ def _container_or_unit(row: Any) -> str:
 
 
 def _local(row: Any) -> str:
+    if row.family == "packet" and row.interface:
+        return f"{row.local_address}%{row.interface}"
+    if row.family == "netlink" and row.local_port == 0:
+        return f"{row.local_address}:kernel"
     return endpoint(row.local_address, row.local_port)
 
 
 def _remote(row: Socket) -> str:
-    return endpoint(row.remote_address, row.remote_port)
+    """Of a UNIX socket what its peer is bound to, else who that is."""
+    if row.remote_address is not None or not row.peer_inode:
+        return endpoint(row.remote_address, row.remote_port)
+    return f"{row.peer_process}[{row.peer_pid}]" if row.peer_process else f"inode {row.peer_inode}"
 
 
 def _recv_q(row: Socket) -> str:

@@ -16,8 +16,17 @@ from sretool.sockets import states
 
 SOCK_DIAG_BY_FAMILY = 20
 FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
-PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
-INET_DIAG_REQ_BYTECODE = 1
+PROTOCOLS = {"tcp": 6, "udp": 17, "udplite": 136, "raw": 255, "mptcp": 262}
+MODULES = {
+    "tcp": "tcp_diag",
+    "udp": "udp_diag",
+    "udplite": "udp_diag",
+    "raw": "raw_diag",
+    "mptcp": "mptcp_diag",
+}
+CONNECTIONS = ("tcp", "mptcp")
+"""Protocols with the states of TCP, and listeners; of the others a socket has a peer, or none."""
+INET_DIAG_REQ_BYTECODE, INET_DIAG_REQ_PROTOCOL = 1, 3
 INET_DIAG_INFO, INET_DIAG_SKMEMINFO, INET_DIAG_SKV6ONLY, INET_DIAG_MARK, INET_DIAG_CGROUP_ID = (
     2,
     7,
@@ -65,12 +74,16 @@ def request(
     """The dump of one table, narrowed to the states of `mask` in the kernel."""
     extensions = (info << (INET_DIAG_INFO - 1)) | (memory << (INET_DIAG_SKMEMINFO - 1)) | details * _DETAILS
     number = 4 if family == "inet" else 6
+    code = PROTOCOLS[protocol]
+    payload = struct.pack("=BBBxI48x", FAMILIES[family], code & 0xFF, extensions, mask)
+    if code > 0xFF:
+        payload += struct.pack("=HHI", 8, INET_DIAG_REQ_PROTOCOL, code)
     return Dump(
         f"inet-diag/{protocol}/{number}",
         netlink.NETLINK_SOCK_DIAG,
         SOCK_DIAG_BY_FAMILY,
         netlink.NLM_F_DUMP,
-        struct.pack("=BBBxI48x", FAMILIES[family], PROTOCOLS[protocol], extensions, mask),
+        payload,
     )
 
 

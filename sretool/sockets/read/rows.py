@@ -26,7 +26,7 @@ def maker(
     """A function from a record, and whose it is, to its row; with `info` and `more`, the fields that
     are made on demand only (TCP_INFO_FIELDS and ATTRIBUTE_FIELDS).
     """
-    tcp, texts = protocol == "tcp", Texts()
+    connections, texts = protocol in diag.CONNECTIONS, Texts()
     states = [state_name(protocol, number) for number in range(256)]
     ntohs, user, name = socket.ntohs, users.get, interfaces.get
 
@@ -36,9 +36,9 @@ def maker(
          rqueue, wqueue, uid, inode) = record[0]
         # fmt: on
         pid, process, unit, container, cgroup, container_name = owner
-        listening = tcp and state == diag.LISTEN
+        listening = connections and state == diag.LISTEN
         peerless = not remote_port and remote in UNSPECIFIED
-        owned = state not in _UID_UNKNOWN or not tcp
+        owned = state not in _UID_UNKNOWN or not connections
         row = Socket(
             protocol,
             family,
@@ -84,7 +84,7 @@ def _on_demand(row: Socket, record: diag.Record, *, info: bool, more: bool) -> N
 
 
 def state_name(protocol: str, state: int) -> str:
-    """The state in lower case, as ss's --state takes it (udp: connected or not)."""
-    if protocol == "udp":
+    """The state in lower case, as ss's --state takes it (without connections: a peer or none)."""
+    if protocol not in diag.CONNECTIONS:
         return diag.UDP_STATES.get(state) or f"unknown-{state}"
     return diag.TCP_STATES[state] if 0 < state < len(diag.TCP_STATES) else f"unknown-{state}"

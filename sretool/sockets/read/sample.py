@@ -4,50 +4,27 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sretool.errors import Missing, ParseError, SourceError, SretoolError, Unsupported
-from sretool.host import engines, interfaces, netlink, netstat, owners
+from sretool.errors import ParseError, SourceError, SretoolError
+from sretool.host import engines, interfaces, netstat, owners
 from sretool.host.attribution import attribute
 from sretool.host.engines import Container
 from sretool.host.netstat import Counters
 from sretool.host.owners import Owners
-from sretool.host.source import Clock, Dump, Source, attempt
+from sretool.host.source import Clock, Source, attempt
 from sretool.host.users import names as user_names
 from sretool.sockets.filter.judge import Judge
-from sretool.sockets.filter.tree import Node, Port, all_of, any_of
-from sretool.sockets.read import diag
+from sretool.sockets.filter.tree import Port, all_of, any_of
+from sretool.sockets.model import Socket
+from sretool.sockets.read import diag, tables
+from sretool.sockets.read.ask import Ask
 from sretool.sockets.read.wanted import PORT_RANGE, Wanted, wanted
-
-
-class Ask(NamedTuple):
-    """What to read. State masks of 0 leave the protocol out."""
-
-    tcp_states: int = diag.ALL_STATES
-    udp_states: int = diag.ALL_STATES
-    families: tuple[str, ...] = ("inet", "inet6")
-    port: int | None = None  # at either end
-    info: bool = False
-    memory: bool = False
-    details: bool = False
-    owners: bool = True
-    users: bool = True
-    counters: bool = False
-    pid: int | None = None
-    process: str | None = None
-    every_process: bool = False
-    filter: Node | None = None
-
-
-TRIAGE = Ask(tcp_states=1 << diag.LISTEN, udp_states=0, memory=True, users=False, counters=True)
-LISTENERS = Ask(tcp_states=1 << diag.LISTEN, udp_states=1 << diag.CLOSED, memory=True, counters=True)
-EVERYTHING = Ask(info=True, memory=True, details=True, counters=True, every_process=True)
-COUNTERS = EVERYTHING._replace(owners=False, users=False)
-"""All that is compared with a second reading."""
 
 
 class Sample(NamedTuple):
     """One reading. `owners` is None when they were not asked for or could not be read; `containers`
     are by short id, as far as the owners are in any. `keeps` is what is left of the filter for the
-    rows, whose owners it asks about; None when nothing is.
+    rows, whose owners it asks about; None when nothing is. `others` are the rows, without owners, of
+    the families that are no inet; one that could not be listed is not in it.
     """
 
     clock: Clock
@@ -60,6 +37,12 @@ class Sample(NamedTuple):
     errors: list[SretoolError]
     containers: dict[str, Container] = {}
     keeps: Judge | None = None
+    others: dict[str, list[Socket]] = {}
+
+    @property
+    def rows(self) -> list[Socket]:
+        """Those of `others`, of all families."""
+        return [row for rows in self.others.values() for row in rows]
 
 
 def sample(source: Source, ask: Ask) -> Sample:
@@ -68,10 +51,14 @@ def sample(source: Source, ask: Ask) -> Sample:
     clock = source.clock()
     counters = netstat.read(source, errors) if ask.counters else None
     filtered = _filter(source, ask, errors)
-    tables = _tables(source, ask, filtered, errors)
-    bare = Sample(clock, tables, None, {}, {}, {}, counters, errors)
+    found = tables.inet(source, ask, filtered, errors)
+    bare = Sample(clock, found, None, {}, {}, {}, counters, errors)
     if filtered is not None:
         bare = bare._replace(interfaces=dict(filtered.names.interfaces), keeps=filtered.late)
+    if ask.others:
+        names = bare.interfaces or _interfaces(source, errors)
+        local = tables.local(source, ask, filtered, names, errors)
+        bare = bare._replace(interfaces=names, others=local)
     if ask.every_process:
         attempt(errors, source.read, PORT_RANGE)
     return attributed(source, bare, ask)
@@ -83,19 +70,20 @@ def attributed(source: Source, bare: Sample, ask: Ask) -> Sample:
     """
     errors = bare.errors
     records = [record for table in bare.tables for record in table.records]
-    found = _owners(source, ask, records, errors) if ask.owners else None
+    inodes = {values[16] for values, _, _ in records} | {row.inode or 0 for row in bare.rows}
+    found = _owners(source, ask, inodes - {0}, errors) if ask.owners else None
+    if found is not None:
+        found = _peers(source, bare.rows, found, errors)
     cgroups = _cgroups(source, records, found) if found is not None else {}
     containers: dict[str, Container] = {}
     if found is not None:
         paths = {owner.cgroup for owner in found.processes.values() if owner.cgroup is not None}
         containers = engines.named(source, errors, map(attribute, paths.union(cgroups.values())))
-    users = user_names(source, {values[15] for values, _, _ in records}, errors) if ask.users else {}
+    uids = {values[15] for values, _, _ in records} | {row.uid for row in bare.rows if row.uid is not None}
+    users = user_names(source, uids, errors) if ask.users else {}
     names = bare.interfaces
     if not names and (any(values[10] for values, _, _ in records) or ask.every_process):
-        try:
-            names = interfaces.read(source)
-        except (SourceError, ParseError) as error:
-            errors.append(error)
+        names = _interfaces(source, errors)
     return bare._replace(owners=found, cgroups=cgroups, users=users, interfaces=names, containers=containers)
 
 
@@ -106,56 +94,30 @@ def _filter(source: Source, ask: Ask, errors: list[SretoolError]) -> Wanted | No
     return wanted(source, all_of(parts), errors) if parts else None
 
 
-def _tables(
-    source: Source, ask: Ask, filtered: Wanted | None, errors: list[SretoolError]
-) -> list[diag.Table]:
-    tables = []
-    info = ask.info or (filtered is not None and filtered.info)
-    for protocol, states in (("tcp", ask.tcp_states), ("udp", ask.udp_states)):
-        mask = states if filtered is None else filtered.mask(states)
-        for family in ask.families:
-            if not mask:
-                continue
-            request = diag.request(protocol, family, mask, info=info, memory=ask.memory, details=ask.details)
-            try:
-                table = _table(source, request, diag.Table(protocol, family, []), mask, filtered, errors)
-            except Missing:
-                # no handler for it, and none could be loaded: never "no sockets"
-                errors.append(
-                    Unsupported(
-                        request.key,
-                        "this kernel cannot list these sockets",
-                        f"the modules are inet_diag and {protocol}_diag",
-                    )
-                )
-                continue
-            except (SourceError, ParseError) as error:
-                errors.append(error)
-                continue
-            table.records.sort(key=diag.order)
-            tables.append(table)
-    return tables
+def _interfaces(source: Source, errors: list[SretoolError]) -> dict[int, str]:
+    try:
+        return interfaces.read(source)
+    except (SourceError, ParseError) as error:
+        errors.append(error)
+        return {}
 
 
-def _table(
-    source: Source,
-    request: Dump,
-    empty: diag.Table,
-    mask: int,
-    filtered: Wanted | None,
-    errors: list[SretoolError],
-) -> diag.Table:
-    found, narrowed = (source.netlink(request), False) if filtered is None else filtered.read(source, request)
-    frames = netlink.noted(found, request.key, errors)
-    table = empty._replace(records=diag.decode(frames, empty.protocol, empty.family, mask))
-    return table if filtered is None else table._replace(records=filtered.early(table, narrowed=narrowed))
+def _peers(source: Source, rows: list[Socket], found: Owners, errors: list[SretoolError]) -> Owners:
+    """`found`, and who holds the other ends of the UNIX sockets it has."""
+    ends = {row.peer_inode for row in rows if isinstance(row.peer_inode, int) and row.inode in found.by_inode}
+    if ends <= found.by_inode.keys():
+        return found
+    try:
+        more = owners.find(source, ends - found.by_inode.keys())
+    except SourceError as error:
+        errors.append(error)
+        return found
+    return found._replace(
+        by_inode={**found.by_inode, **more.by_inode}, processes={**found.processes, **more.processes}
+    )
 
 
-def _owners(
-    source: Source, ask: Ask, records: list[diag.Record], errors: list[SretoolError]
-) -> Owners | None:
-    inodes = {values[16] for values, _, _ in records}
-    inodes.discard(0)
+def _owners(source: Source, ask: Ask, inodes: set[int], errors: list[SretoolError]) -> Owners | None:
     try:
         pids = None if ask.pid is None else [ask.pid]
         if ask.process is not None:

@@ -33,7 +33,9 @@ from sretool.sockets.read.whose import NOBODY
 from sretool.sockets.states import ALL_STATES, EVERY
 
 PORT_RANGE = "/proc/sys/net/ipv4/ip_local_port_range"
-OWNER_FIELDS = frozenset(("pid", "process", "unit", "container", "container_name", "cgroup"))
+OWNER_FIELDS = frozenset(
+    ("pid", "process", "unit", "container", "container_name", "cgroup", "peer_pid", "peer_process")
+)
 _LATE = OWNER_FIELDS | {"user"}
 _MOUNTS = ("/sys/fs/cgroup/unified", "/sys/fs/cgroup")
 
@@ -84,6 +86,12 @@ class Wanted(NamedTuple):
             if error.errno != errno.EINVAL:
                 raise
         return source.netlink(request), False
+
+    @property
+    def early_row(self) -> Judge | None:
+        """What a row without owner is judged by; None when nothing is."""
+        tree = within(self.tree, _early)
+        return None if tree == ALL else judge(tree, self.names)
 
     def early(self, table: diag.Table, *, narrowed: bool) -> list[diag.Record]:
         """Those that may fit, whoever owns them.

@@ -61,19 +61,30 @@ def attributor(now: Sample) -> Callable[[diag.Record], Whose]:
     """Whose a socket is: by its process, else by the cgroup of its creator."""
     if now.owners is None:
         return lambda _: NOBODY
-    by_pid: dict[int, Whose] = {}
-    for pid, owner in now.owners.processes.items():
-        by_pid[pid] = _whose(pid, owner.comm, owner.attribution, owner.cgroup, now)
-    by_inode, cgroups = now.owners.by_inode, now.cgroups
+    held, cgroups = holder(now), now.cgroups
 
     def whose(record: diag.Record) -> Whose:
         inode = record[0][16]
-        pid = by_inode.get(inode)
-        if pid is not None:
-            return by_pid[pid]
-        return _by_cgroup(record, now) if cgroups and inode else NOBODY
+        found = held(inode)
+        return _by_cgroup(record, now) if found is NOBODY and cgroups and inode else found
 
     return whose
+
+
+def holder(now: Sample) -> Callable[[int | None], Whose]:
+    """Whose a socket is, by its inode: the process that holds it."""
+    if now.owners is None:
+        return lambda _: NOBODY
+    by_pid: dict[int, Whose] = {}
+    for pid, owner in now.owners.processes.items():
+        by_pid[pid] = _whose(pid, owner.comm, owner.attribution, owner.cgroup, now)
+    by_inode = now.owners.by_inode
+
+    def held(inode: int | None) -> Whose:
+        pid = by_inode.get(inode or 0)
+        return NOBODY if pid is None else by_pid[pid]
+
+    return held
 
 
 def _whose(
