@@ -13,6 +13,7 @@ def catalogue() -> list[Check]:
     from sretool.dns.trace.checks import CHECKS as DNS_TRACE
     from sretool.net.addrs.checks import CHECKS as NET_ADDRS
     from sretool.net.conntrack.checks import CHECKS as NET_CONNTRACK
+    from sretool.net.firewall.checks import CHECKS as NET_FIREWALL
     from sretool.net.links.checks import CHECKS as NET_LINKS
     from sretool.net.neigh.checks import CHECKS as NET_NEIGH
     from sretool.net.qdisc.checks import CHECKS as NET_QDISC
@@ -45,6 +46,7 @@ def catalogue() -> list[Check]:
             ("sockets summary", SOCKETS_SUMMARY),
             ("net routes", NET_ROUTES),
             ("net qdisc", NET_QDISC),
+            ("net firewall", NET_FIREWALL),
             ("net trace", NET_TRACE),
             ("dns trace", DNS_TRACE),
         )

@@ -30,6 +30,10 @@ GROUP = Group(
             "qdisc": Entry(
                 "sretool.net.qdisc.cli:qdisc", "List queueing disciplines: what waits, what is dropped."
             ),
+            "firewall": Entry(
+                "sretool.net.firewall.cli:firewall",
+                "Show which firewall rules drop or reject packets, and how many now.",
+            ),
             "addrs": Entry("sretool.net.addrs.cli:addrs", "List interfaces and their addresses."),
         },
         "Probe (sends packets)": {

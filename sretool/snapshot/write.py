@@ -35,6 +35,7 @@ READERS = (
     "sretool.net.addrs.read",
     "sretool.net.links.read",
     "sretool.net.conntrack.read",
+    "sretool.net.firewall.read",
     "sretool.net.neigh.read",
     "sretool.net.qdisc.read",
     "sretool.procs.oom.read",
@@ -52,6 +53,7 @@ COUNTING = {
     "sretool.net.neigh.read": "COUNTERS",
     "sretool.net.conntrack.read": "COUNTERS",
     "sretool.net.qdisc.read": "COUNTERS",
+    "sretool.net.firewall.read": "COUNTERS",
     "sretool.procs.show.read": "EVERYTHING",
     "sretool.triage.read": "TRIAGE",
 }

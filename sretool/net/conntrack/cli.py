@@ -11,7 +11,7 @@ import typer
 
 from sretool.command import How, Run, command
 from sretool.command.thresholds import with_thresholds
-from sretool.errors import UsageError
+from sretool.errors import ExitCode, UsageError
 from sretool.net.conntrack import decode, read
 from sretool.net.conntrack.model import Conntrack
 from sretool.report.answer import Answer
@@ -87,7 +87,10 @@ def conntrack(
     if run.options.limit:
         data.destinations = data.destinations[: run.options.limit]
     data.checks = [verdict for verdict, _ in verdicts]
-    return Answer(data=data, findings=[finding for _, found in verdicts for finding in found])
+    answer = Answer(data=data, findings=[finding for _, found in verdicts for finding in found])
+    if data.tracking and data.count is None and data.matched is None:
+        answer.exit_code = ExitCode.CANNOT_LOOK
+    return answer
 
 
 def _prefix(flag: str, text: str | None) -> read.Prefix | None:

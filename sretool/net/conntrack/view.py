@@ -20,6 +20,8 @@ def report(data: Conntrack, look: Look) -> list[Block]:
     """How full it is, what the kernel counted, and of what it is full."""
     if not data.tracking:
         return [Lines(["this kernel tracks no connections: no rule here needs it, or it has no conntrack"])]
+    if data.count is None and data.max is None and data.matched is None:
+        return [Lines(["nothing could be read of the table of tracked connections"])]
     blocks: list[Block] = [Lines([_fill(data), *_counted(data)])]
     if data.matched is None:
         return blocks
