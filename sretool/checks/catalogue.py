@@ -21,6 +21,7 @@ def catalogue() -> list[Check]:
     from sretool.net.trace.checks import CHECKS as NET_TRACE
     from sretool.procs.why.checks import CHECKS as PROCS_WHY
     from sretool.sockets.listen.checks import COMMAND as SOCKETS_LISTEN
+    from sretool.sockets.show.checks import CHECKS as SOCKETS_SHOW
     from sretool.sockets.summary.checks import CHECKS as SOCKETS_SUMMARY
 
     return [
@@ -38,6 +39,7 @@ def catalogue() -> list[Check]:
         for name, rules in (
             *groups(),
             ("procs why", PROCS_WHY),
+            ("sockets show", SOCKETS_SHOW),
             ("net addrs", NET_ADDRS),
             ("net links", NET_LINKS),
             ("net neigh", NET_NEIGH),

@@ -25,6 +25,7 @@ READERS = (
     "sretool.sockets.read",
     "sretool.sockets.listen.read",
     "sretool.sockets.summary.read",
+    "sretool.sockets.show.read",
     "sretool.procs.list.read",
     "sretool.procs.why.read",
     "sretool.cgroups.read",

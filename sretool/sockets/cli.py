@@ -8,6 +8,10 @@ GROUP = Group(
         "Commands": {
             "list": Entry("sretool.sockets.commands:list_", "List TCP and UDP sockets with their owners."),
             "listen": Entry("sretool.sockets.listen.cli:listen", "List listeners, those in trouble first."),
+            "show": Entry(
+                "sretool.sockets.show.cli:show",
+                "Show one socket: its queues, path, limits, and what holds it up.",
+            ),
             "summary": Entry(
                 "sretool.sockets.summary.cli:summary",
                 "Count sockets by state, process and peer, and hold them against their limits.",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,15 @@ def validator(name: str, words: str) -> Draft202012Validator:
     spec = COMMANDS[words].spec
     assert name == spec.schema
     return Draft202012Validator(schema.document(spec.schema, f"sretool {spec.words}", spec.data, spec.row))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def held() -> Iterator[None]:
+    """A socket that is there for `sockets show`, whatever else this machine has."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # each worker of a parallel run has one
+        one.bind(("127.0.0.1", 5398))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -53,7 +53,7 @@ def test_each_field_is_read_from_its_place():
 def test_words_for_none():
     whole = bytearray(280)
     assert tcp_info.decode(bytes(whole)).rtt_ms is None
-    assert tcp_info.decode(bytes(whole)).rtt_min_ms == 0
+    assert tcp_info.decode(bytes(whole)).rtt_min_ms is None
     struct.pack_into("=I", whole, 68, 1500)
     struct.pack_into("=I", whole, 148, 0xFFFFFFFF)
     found = tcp_info.decode(bytes(whole))

@@ -18,6 +18,7 @@ ARGUMENTS: dict[str, list[str]] = {
     "procs show": ["1"],
     "procs why": ["1"],
     "cgroups show": ["/"],
+    "sockets show": [":5398"],  # tests/contract/conftest.py holds one there
     "net route": ["127.0.0.1"],
     "net trace": ["127.0.0.1"],
     "dns trace": ["example.test", "--hints", "{tmp}/hints", "--port", "5399", "--timeout", "0.2"],

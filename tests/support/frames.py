@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 import struct
 
+from sretool.sockets.read.tcp_info import _EACH, TcpInfo
+
 
 def attribute(kind: int, value: bytes) -> bytes:
     raw = struct.pack("=HH", 4 + len(value), kind) + value
@@ -31,6 +33,7 @@ def socket_message(
     interface: int = 0,
     cookie: int = 1,
     retransmits: int = 0,
+    timer: tuple[int, int] = (0, 0),
     attributes: bytes = b"",
 ) -> bytes:
     """One struct inet_diag_msg with its attributes."""
@@ -43,9 +46,21 @@ def socket_message(
         + peer.packed.ljust(16, b"\0")
         + struct.pack("=IQ", interface, cookie)
     )
-    fixed = struct.pack("=BBBB", family, state, 0, retransmits)
-    tail = struct.pack("=5I", 0, *queues, uid, inode)
+    fixed = struct.pack("=BBBB", family, state, timer[0], retransmits)
+    tail = struct.pack("=5I", timer[1], *queues, uid, inode)
     return message(20, fixed + identity + tail + attributes)
+
+
+def tcp_info(size: int = 280, **fields: int) -> bytes:
+    """INET_DIAG_INFO of a kernel whose struct tcp_info has `size` bytes."""
+    raw, at = bytearray(size + 8), 0
+    for name, code in zip(TcpInfo._fields, _EACH):
+        struct.pack_into(f"={code}", raw, at, fields.pop(name, 0))
+        at += struct.calcsize(f"={code}")
+        if at >= size:
+            break
+    assert not fields
+    return attribute(2, bytes(raw[:size]))
 
 
 def memory(receive_buffer: int = 131072, drops: int = 0) -> bytes:

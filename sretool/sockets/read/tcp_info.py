@@ -95,8 +95,10 @@ class TcpInfo(NamedTuple):
 
     @property
     def rtt_min_ms(self) -> float | None:
-        """Smallest round-trip time of the kernel's window (net.ipv4.tcp_min_rtt_wlen, 300 s)."""
-        return None if self.min_rtt_us in (None, 0xFFFFFFFF) else (self.min_rtt_us or 0) / 1000
+        """Smallest round-trip time of the kernel's window (net.ipv4.tcp_min_rtt_wlen, 300 s); None before
+        the first sample.
+        """
+        return None if not self.min_rtt_us or self.min_rtt_us == 0xFFFFFFFF else self.min_rtt_us / 1000
 
     @property
     def snd_wscale(self) -> int | None:
