@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import Iterable
 from typing import NamedTuple, Union
 
@@ -173,7 +174,7 @@ def build(now: Sample, before: Sample | None = None, wanted: Wanted = Wanted()) 
         earlier = {key(row): row for row in filter(wanted.about, before.neighbours)}
         rows = [_compared(row, earlier.pop(key(row), None)) for row in rows]
         gone = sorted(f"{row.dst} dev {row.dev}" for row in earlier.values() if wanted.keeps(row))
-    rows.sort(key=lambda row: (row.family, row.dev, ipaddress.ip_address(row.dst).packed))
+    rows.sort(key=_place)
     shown = list(filter(wanted.keeps, rows))
     return Neighbours(
         shown,
@@ -188,6 +189,11 @@ def build(now: Sample, before: Sample | None = None, wanted: Wanted = Wanted()) 
 def key(row: Neighbour) -> tuple[str, str, bool]:
     """What tells neighbours apart."""
     return row.dev, row.dst, decode.PROXY in row.flags
+
+
+def _place(row: Neighbour) -> tuple[str, str, bytes]:
+    family = socket.AF_INET if row.family == "inet" else socket.AF_INET6
+    return row.family, row.dev, socket.inet_pton(family, row.dst)
 
 
 def _compared(row: Neighbour, earlier: Neighbour | None) -> Neighbour:

@@ -52,12 +52,15 @@ def _style(row: Neighbour) -> Style:
 
 
 def _table(table: NeighbourTable) -> Line:
-    """`arp_cache: 12 of at most 1024 entries (gc_thresh3), 5 of them here; never full since boot`."""
+    """`arp_cache: 12 of at most 1024 entries (gc_thresh3), of which 5 in this namespace; never full`."""
+    exempt = table.exempt_here or 0
+    count = UNKNOWN if table.entries is None else str(table.entries - exempt)
     at_most = UNKNOWN if table.gc_thresh3 is None else str(table.gc_thresh3)
-    here = "" if table.entries_here is None else f", {table.entries_here} of them in this namespace"
-    text = f"{table.name}: {table.entries or 0} of at most {at_most} entries (gc_thresh3){here}"
-    if table.entries is None:
-        text = f"{table.name}: an unknown number of at most {at_most} entries (gc_thresh3){here}"
+    text = f"{table.name}: {count} of at most {at_most} entries (gc_thresh3)"
+    if table.entries_here is not None:
+        text += f", {table.entries_here - exempt} of them in this namespace"
+    if exempt:
+        text += f", and {exempt} that do not count (permanent, extern_learn)"
     total, fulls = table.table_fulls_total, table.table_fulls
     if total is None:
         return f"{text}; whether it was ever full is unknown"
