@@ -99,8 +99,8 @@ _sretool() {
     "net route:--dport") return ;;
     "net links:--dev") _sretool_words "$(ls /sys/class/net 2>/dev/null)"; return ;;
     "net links:--kind") return ;;
-    "net links:--fields") _sretool_list "ifindex ifname altnames alias kind operstate flags carrier speed_mbit_per_s duplex mtu address link link_netns master details port xdp qdisc txqlen num_tx_queues num_rx_queues driver firmware bus carrier_up_count carrier_down_count carrier_losses rx_bytes_per_s tx_bytes_per_s rx_packets_per_s tx_packets_per_s errors_per_s drops_per_s stats grew allowances driver_stats driver_stats_grew"; return ;;
-    "net links:--sort") _sretool_words "ifindex ifname altnames alias kind operstate flags carrier speed_mbit_per_s duplex mtu address link link_netns master details port xdp qdisc txqlen num_tx_queues num_rx_queues driver firmware bus carrier_up_count carrier_down_count carrier_losses rx_bytes_per_s tx_bytes_per_s rx_packets_per_s tx_packets_per_s errors_per_s drops_per_s stats grew allowances driver_stats driver_stats_grew"; return ;;
+    "net links:--fields") _sretool_list "ifindex ifname altnames alias kind operstate flags carrier speed_mbit_per_s duplex mtu address link link_netns master details port ports xdp qdisc txqlen num_tx_queues num_rx_queues driver firmware bus carrier_up_count carrier_down_count carrier_losses rx_bytes_per_s tx_bytes_per_s rx_packets_per_s tx_packets_per_s errors_per_s drops_per_s stats grew allowances driver_stats driver_stats_grew"; return ;;
+    "net links:--sort") _sretool_words "ifindex ifname altnames alias kind operstate flags carrier speed_mbit_per_s duplex mtu address link link_netns master details port ports xdp qdisc txqlen num_tx_queues num_rx_queues driver firmware bus carrier_up_count carrier_down_count carrier_losses rx_bytes_per_s tx_bytes_per_s rx_packets_per_s tx_packets_per_s errors_per_s drops_per_s stats grew allowances driver_stats driver_stats_grew"; return ;;
     "net neigh:--dev") _sretool_words "$(ls /sys/class/net 2>/dev/null)"; return ;;
     "net neigh:--state") return ;;
     "net neigh:--address") return ;;

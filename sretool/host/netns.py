@@ -66,7 +66,9 @@ def named() -> list[dict[str, object]]:
                 asked = _request(path, NETNSA_FD, fd)
                 answer = netlink.answers([asked])[path]
                 nsid = None if isinstance(answer, int) else number(answer)
-                found.append({"path": path, "inode": os.fstat(fd).st_ino, "nsid": nsid})
+                # a name may be any bytes
+                shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+                found.append({"path": shown, "inode": os.fstat(fd).st_ino, "nsid": nsid})
             except SourceError:
                 continue
             finally:

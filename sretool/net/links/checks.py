@@ -132,7 +132,7 @@ def flaps(model: LinkRows, rule: Rule[LinkRows]) -> Iterator[Finding]:
             yield _of_carrier(
                 rule, row, f"{row.ifname} lost its carrier {_times(lost, model)}, {state}", lost
             )
-        elif down and row.carrier_up_count and not _idle(row, model.links):
+        elif down and row.carrier_up_count and not _idle(row):
             yield _of_carrier(
                 rule, row, f"{row.ifname} is set up and {_why(row)}; it had a carrier before", 0
             )
@@ -154,10 +154,8 @@ def _why(row: LinkRow) -> str:
     return f"its {'other end' if row.kind == 'veth' else 'lower interface'} {row.link} is down"
 
 
-def _idle(row: LinkRow, rows: Sequence[LinkRow]) -> bool:
-    if row.kind in _LOCAL_KINDS:
-        return True
-    return row.kind == "bridge" and not any(one.master == row.ifname and one.up for one in rows)
+def _idle(row: LinkRow) -> bool:
+    return row.kind in _LOCAL_KINDS or (row.kind == "bridge" and set(row.ports.values()) <= {"down"})
 
 
 @check(

@@ -140,6 +140,13 @@ class LinkRow(Struct):
         dict[str, Value],
         Meta(description="as a port of its master: bond state and mii_status, bridge state, …"),
     ]
+    ports: Annotated[
+        dict[str, str],
+        Meta(
+            description="of a master: its ports, each with its state: ACTIVE/UP in a bond, forwarding in a "
+            "bridge, and down where it cannot carry packets"
+        ),
+    ]
     xdp: Annotated[
         Optional[str],
         Meta(description="XDP program attached: native, generic, offload, several, with its id"),

@@ -47,6 +47,7 @@ def listing(data: LinkRows, look: Look) -> list[Block]:
             "kind": _kind,
             "port": _port,
             "details": _details,
+            "ports": _ports,
         },
         right=tuple(name for name in look.fields if name.endswith(("_per_s", "_count", "losses"))),
         flexible=("link", "ifname", "alias"),
@@ -101,6 +102,10 @@ def _whose(netns: Netns) -> str:
 
 def _port(row: LinkRow) -> str:
     return _pairs(row.port) or UNKNOWN
+
+
+def _ports(row: LinkRow) -> str:
+    return ", ".join(f"{name} {state}" for name, state in row.ports.items()) or UNKNOWN
 
 
 def _details(row: LinkRow) -> str:
@@ -204,6 +209,8 @@ def _about(row: LinkRow) -> Iterator[Row]:
     if row.master is not None:
         port = _pairs(row.port)
         yield "port of", f"{row.master}: {port}" if port else row.master
+    if row.ports:
+        yield "ports", _ports(row)
     yield (
         "queues",
         f"{row.qdisc}, {row.num_tx_queues} transmit of {row.txqlen} packets, {row.num_rx_queues} receive",

@@ -148,6 +148,7 @@ def test_a_bond_and_its_ports():
         "ad_partner_mac": "02:00:00:00:00:07",
     }
     assert (first.master, first.port["state"], first.port["mii_status"]) == ("bond0", "ACTIVE", "UP")
+    assert bond.ports == {"eth0": "ACTIVE/UP", "eth1": "BACKUP/DOWN"}
     assert second.port == {
         "state": "BACKUP",
         "mii_status": "DOWN",
@@ -174,7 +175,7 @@ def test_a_bond_and_its_ports():
         (
             "tun",
             nested((1, u32(1000)), (3, b"\1"), (7, b"\0")),
-            {"owner_uid": 1000, "type": "tun", "multi_queue": False},
+            {"owner_uid": 1000, "owner": None, "type": "tun", "multi_queue": False},
         ),
         ("wireguard", nested((1, b"\xff" * 3)), {}),
         (
@@ -415,6 +416,13 @@ DOWN = {"oper": 2, "flags": 0x1003}
 )
 def test_a_link_that_is_down_and_should_not_be(links, count):
     assert len(outcomes(host(*links, earlier=host(*links)))["link.flaps"][1]) == count
+
+
+def test_what_is_shown_does_not_change_what_a_bridge_is():
+    up = [link(2, "br0", info("bridge"), **DOWN), link(3, "v0", frames.attribute(10, u32(2)))]
+    data, _ = built(host(*up, earlier=host(*up)), read.Wanted(dev="br0"))
+    assert data.links[0].ports == {"v0": "up"}
+    assert [verdict.outcome for verdict, _ in judge(CHECKS, data)][2] == "found"
 
 
 def test_one_reading_is_unknown_and_still_sees_a_link_that_is_down():

@@ -106,6 +106,7 @@ def test_details_are_those_of_ip(lab):
         "learning": data("vx0")["learning"],
     }
     tap = ours["tap0"]["details"]
+    assert tap["owner"] == data("tap0")["user"] == "nobody"
     assert (tap["type"], tap["owner_uid"], tap["persist"]) == (
         data("tap0")["type"],
         65534,
@@ -117,6 +118,7 @@ def test_details_are_those_of_ip(lab):
     assert bridge["stp_state"] == bool(data("br0")["stp_state"])
     assert bridge["priority"] == data("br0")["priority"]
     assert bridge["vlan_filtering"] == bool(data("br0")["vlan_filtering"])
+    assert ours["br0"]["ports"] == {"v1": "forwarding"}
     port = data("v1", "info_slave_data")
     assert ours["v1"]["port"]["state"] == port["state"]
     for key in ("cost", "hairpin", "learning", "flood", "isolated"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from sretool.errors import ParseError
@@ -72,6 +72,7 @@ def build(
             _compare(row, previous, window)
         _drive(row, now.drivers.get(link.number), before, driver_stats)
         rows.append(row)
+    _gather(rows)
     rows = list(filter(wanted.keeps, rows))
     return LinkRows(rows, len(rows), window)
 
@@ -82,7 +83,7 @@ def alone(link: Raw, names: dict[int, str]) -> LinkRow:
     Raises:
         ParseError: the message is damaged.
     """
-    return _row(link, names, Sample(Clock(0, 0, 0), None, {}, {}, {}, {}, []))
+    return _row(link, names, Sample(Clock(0, 0, 0), None, {}, {}, {}, {}, {}, []))
 
 
 def _row(link: Raw, names: dict[int, str], now: Sample) -> LinkRow:
@@ -91,7 +92,9 @@ def _row(link: Raw, names: dict[int, str], now: Sample) -> LinkRow:
     found: dict[str, Value] = {}
     port: dict[str, Value] = {}
     if kind is not None:
-        found = details.of_kind(kind, link.info.get(decode.IFLA_INFO_DATA, b""), names)
+        found = details.of_kind(kind, link.data, names)
+        if isinstance(uid := found.get("owner_uid"), int):
+            found["owner"] = now.users.get(uid)
     if master is not None:
         of_master = master.partition(b"\0")[0].decode("utf-8", "backslashreplace")
         port = details.of_port(of_master, link.info.get(decode.IFLA_INFO_SLAVE_DATA, b""), names)
@@ -116,6 +119,7 @@ def _row(link: Raw, names: dict[int, str], now: Sample) -> LinkRow:
         master=link.other(decode.IFLA_MASTER, names),
         details=found,
         port=port,
+        ports={},
         xdp=decode.xdp(link),
         qdisc=link.text(decode.IFLA_QDISC),
         txqlen=link.integer(decode.IFLA_TXQLEN),
@@ -136,6 +140,16 @@ def _row(link: Raw, names: dict[int, str], now: Sample) -> LinkRow:
         stats=decode.stats(link.values.get(decode.IFLA_STATS64)),
         grew=None,
     )
+
+
+def _gather(rows: Sequence[LinkRow]) -> None:
+    """Each master's ports, whether they are shown themselves or not."""
+    masters = {row.ifname: row for row in rows}
+    for row in rows:
+        master = masters.get(row.master) if row.master is not None else None
+        if master is not None:
+            states = [str(row.port[name]) for name in ("state", "mii_status") if name in row.port]
+            master.ports[row.ifname] = ("/".join(states) or row.operstate) if row.up else "down"
 
 
 def _other(link: Raw, names: dict[int, str], now: Sample) -> tuple[str | None, Netns | None]:

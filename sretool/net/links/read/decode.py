@@ -63,6 +63,11 @@ class Raw(NamedTuple):
         return netlink.name(self.info[IFLA_INFO_KIND]) if IFLA_INFO_KIND in self.info else None
 
     @property
+    def data(self) -> bytes:
+        """What its kind says of itself, IFLA_INFO_DATA."""
+        return self.info.get(IFLA_INFO_DATA, b"")
+
+    @property
     def operstate(self) -> str:
         """IFLA_OPERSTATE by name."""
         state = self.integer(IFLA_OPERSTATE) or 0

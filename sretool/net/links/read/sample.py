@@ -11,8 +11,9 @@ import msgspec
 from sretool.errors import Missing, ParseError, SourceError, SretoolError, Unsupported, from_errno
 from sretool.host import interfaces, netlink
 from sretool.host.source import Clock, Source
+from sretool.host.users import names as user_names
 from sretool.net.links.model import Netns
-from sretool.net.links.read import decode, netns
+from sretool.net.links.read import decode, details, netns
 from sretool.net.links.read.decode import Raw
 
 _SYSFS = "/sys/class/net"
@@ -62,6 +63,7 @@ class Sample(NamedTuple):
     drivers: dict[int, Driver]
     namespaces: dict[int, Netns]
     names: dict[tuple[int, int], str]
+    users: dict[int, str | None]
     errors: list[SretoolError]
 
 
@@ -75,7 +77,7 @@ def sample(source: Source, ask: Ask = EVERYTHING) -> Sample:
         )
     except (SourceError, ParseError) as error:
         errors.append(error)
-        return Sample(clock, None, {}, {}, {}, {}, errors)
+        return Sample(clock, None, {}, {}, {}, {}, {}, errors)
     settings = _settings(source, found, errors) if ask.settings else {}
     drivers = _drivers(source, found, ask.drivers, errors)
     ends = {
@@ -88,7 +90,21 @@ def sample(source: Source, ask: Ask = EVERYTHING) -> Sample:
     if ask.ends:
         namespaces = netns.find(source, {nsid for nsid, _ in ends}, errors)
         names = netns.names(source, ends, errors)
-    return Sample(clock, found, settings, drivers, namespaces, names, errors)
+    users = _users(source, found, errors) if ask.settings else {}
+    return Sample(clock, found, settings, drivers, namespaces, names, users, errors)
+
+
+def _users(source: Source, found: list[Raw], errors: list[SretoolError]) -> dict[int, str | None]:
+    """Names of those whom tun devices belong to."""
+    uids = set()
+    for link in found:
+        try:
+            uid = details.of_kind("tun", link.data, {}).get("owner_uid") if link.kind == "tun" else None
+        except ParseError:  # it is noted where its row is made
+            continue
+        if isinstance(uid, int):
+            uids.add(uid)
+    return user_names(source, uids, errors, services=False) if uids else {}
 
 
 def _settings(source: Source, found: list[Raw], errors: list[SretoolError]) -> dict[int, Settings]:
