@@ -34,7 +34,7 @@ _sretool() {
             continue
         fi
         case ${path:+$path }$word in
-        "procs"|"cgroups"|"sockets"|"net"|"dns"|"snapshot"|"checks"|"triage"|"procs list"|"procs show"|"procs why"|"procs deleted"|"procs oom"|"cgroups tree"|"cgroups top"|"cgroups show"|"sockets list"|"sockets listen"|"sockets show"|"sockets summary"|"net routes"|"net route"|"net links"|"net neigh"|"net rules"|"net nexthops"|"net conntrack"|"net qdisc"|"net firewall"|"net addrs"|"net trace"|"dns trace"|"snapshot save"|"snapshot show"|"checks list"|"checks explain"|"schema"|"help"|"version") path=${path:+$path }$word ;;
+        "procs"|"cgroups"|"sockets"|"net"|"dns"|"snapshot"|"checks"|"triage"|"procs list"|"procs show"|"procs why"|"procs deleted"|"procs oom"|"cgroups tree"|"cgroups top"|"cgroups show"|"sockets list"|"sockets listen"|"sockets show"|"sockets summary"|"net routes"|"net route"|"net links"|"net neigh"|"net rules"|"net nexthops"|"net conntrack"|"net qdisc"|"net firewall"|"net softnet"|"net addrs"|"net trace"|"dns trace"|"snapshot save"|"snapshot show"|"checks list"|"checks explain"|"schema"|"help"|"version") path=${path:+$path }$word ;;
         "--from"|"--fields"|"--sort"|"--limit"|"--sample"|"-c"|"--count"|"-i"|"--interface"|"--timeout"|"--fail-on"|"--set"|"--deadline"|"--color")
             [[ ${COMP_WORDS[i + 1]} == "=" ]] && ((i++))
             ((i++)) ;;
@@ -125,6 +125,8 @@ _sretool() {
     "net qdisc:--sort") _sretool_words "dev ifindex kind handle parent options offloaded bytes packets drops overlimits requeues backlog_bytes backlog_packets counters bytes_per_s packets_per_s drops_per_s overlimits_per_s requeues_per_s"; return ;;
     "net firewall:--fields") _sretool_list "backend family table chain handle hook verdict rule packets bytes dropped dropped_per_s"; return ;;
     "net firewall:--sort") _sretool_words "backend family table chain handle hook verdict rule packets bytes dropped dropped_per_s"; return ;;
+    "net softnet:--fields") _sretool_list "cpu packets_per_s dropped dropped_per_s squeezed squeezed_per_s rps flow_limited backlog packets_total dropped_total squeezed_total"; return ;;
+    "net softnet:--sort") _sretool_words "cpu packets_per_s dropped dropped_per_s squeezed squeezed_per_s rps flow_limited backlog packets_total dropped_total squeezed_total"; return ;;
     "net addrs:--dev") _sretool_words "$(ls /sys/class/net 2>/dev/null)"; return ;;
     "net addrs:--fields") _sretool_list "ifindex ifname kind operstate flags mtu address link master qdisc txqlen alias addresses"; return ;;
     "net addrs:--sort") _sretool_words "ifindex ifname kind operstate flags mtu address link master qdisc txqlen alias addresses"; return ;;
@@ -164,6 +166,7 @@ _sretool() {
         "net conntrack") _sretool_words "--source --destination --port --state --proto --json --jsonl --from --fields --sort --limit --sample -w --watch -c --count -4 -6 --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "net qdisc") _sretool_words "--dev --kind --classes --json --jsonl --from --fields --sort --limit --sample -w --watch -c --count --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "net firewall") _sretool_words "--json --jsonl --from --fields --sort --limit --sample -w --watch -c --count --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
+        "net softnet") _sretool_words "--json --jsonl --from --fields --sort --limit --sample -w --watch -c --count --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "net addrs") _sretool_words "--dev --json --jsonl --from --fields --sort --limit -4 -6 --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "net trace") _sretool_words "-p --port --queries --first-ttl --max-ttl --json -4 -6 -i --interface --timeout --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "dns trace") _sretool_words "--servers --hints --port --json -4 -6 -i --interface --timeout --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
@@ -184,14 +187,14 @@ _sretool() {
     "procs") _sretool_words "list show why deleted oom" ;;
     "cgroups") _sretool_words "tree top show" ;;
     "sockets") _sretool_words "list listen show summary" ;;
-    "net") _sretool_words "routes route links neigh rules nexthops conntrack qdisc firewall addrs trace" ;;
+    "net") _sretool_words "routes route links neigh rules nexthops conntrack qdisc firewall softnet addrs trace" ;;
     "dns") _sretool_words "trace" ;;
     "snapshot") _sretool_words "save show" ;;
     "checks") _sretool_words "list explain" ;;
     "net trace") [[ -n $about ]] || { mapfile -t COMPREPLY < <(compgen -A hostname -- "$cur"); } ;;
     "snapshot save") [[ -n $about ]] || { _sretool_files; } ;;
     "snapshot show") [[ -n $about ]] || { _sretool_files; } ;;
-    "checks explain") [[ -n $about ]] || { _sretool_words "cpu.saturation cpu.load cpu.steal memory.available memory.pressure memory.swapping memory.oom-kill fs.space fs.inodes fs.read-only fs.hung disk.latency disk.saturation io.pressure files.exhausted time.unsynchronised units.failed units.restart-loop process.disk-sleep process.zombies process.fd-limit process.thread-limit process.realtime-hog process.swapped-hot process.deleted-files tcp.accept-queue-overflow tcp.retransmit-rate cgroup.cpu-throttled cgroup.oom-kill cgroup.memory-high cgroup.memory-pressure cgroup.memory-near-limit cgroup.pids-max cgroup.io-max cgroup.frozen cgroup.dying join.accept-queue-starved join.space-deleted process.deleted-exe process.stale-libraries process.writable-program process.restart-loop process.stopped process.root-public process.not-permanent tcp.zero-window tcp.half-open addr.duplicate link.errors link.drops link.flaps ena.allowance-exceeded neigh.gateway-failed neigh.table-full tcp.somaxconn-cap conntrack.near-full conntrack.insert-failed tcp.ephemeral-ports tcp.close-wait tcp.syn-backlog udp.receive-errors tcp.memory tcp.orphans tcp.time-wait route.none-default route.dead-leg route.link-down route.mtu-mismatch route.rp-filter-asymmetric qdisc.drops firewall.dropping trace.target-unreachable trace.prohibited trace.target-silent trace.loop trace.ttl-exhausted trace.target-loss dns.intercepted dns.no-answer dns.cname-loop dns.cname-too-long dns.nxdomain dns.nodata dns.lame-server dns.server-timeout dns.family-unreachable dns.tcp-failed dns.glue-missing dns.ns-unresolvable dns.ns-cycle dns.ns-mismatch dns.servers-disagree dns.edns-refused"; } ;;
+    "checks explain") [[ -n $about ]] || { _sretool_words "cpu.saturation cpu.load cpu.steal memory.available memory.pressure memory.swapping memory.oom-kill fs.space fs.inodes fs.read-only fs.hung disk.latency disk.saturation io.pressure files.exhausted time.unsynchronised units.failed units.restart-loop process.disk-sleep process.zombies process.fd-limit process.thread-limit process.realtime-hog process.swapped-hot process.deleted-files tcp.accept-queue-overflow tcp.retransmit-rate cgroup.cpu-throttled cgroup.oom-kill cgroup.memory-high cgroup.memory-pressure cgroup.memory-near-limit cgroup.pids-max cgroup.io-max cgroup.frozen cgroup.dying join.accept-queue-starved join.space-deleted process.deleted-exe process.stale-libraries process.writable-program process.restart-loop process.stopped process.root-public process.not-permanent tcp.zero-window tcp.half-open addr.duplicate link.errors link.drops link.flaps ena.allowance-exceeded neigh.gateway-failed neigh.table-full tcp.somaxconn-cap conntrack.near-full conntrack.insert-failed tcp.ephemeral-ports tcp.close-wait tcp.syn-backlog udp.receive-errors tcp.memory tcp.orphans tcp.time-wait route.none-default route.dead-leg route.link-down route.mtu-mismatch route.rp-filter-asymmetric qdisc.drops firewall.dropping softnet.drops softnet.squeezed trace.target-unreachable trace.prohibited trace.target-silent trace.loop trace.ttl-exhausted trace.target-loss dns.intercepted dns.no-answer dns.cname-loop dns.cname-too-long dns.nxdomain dns.nodata dns.lame-server dns.server-timeout dns.family-unreachable dns.tcp-failed dns.glue-missing dns.ns-unresolvable dns.ns-cycle dns.ns-mismatch dns.servers-disagree dns.edns-refused"; } ;;
     esac
 }
 complete -F _sretool sretool

@@ -18,6 +18,7 @@ def catalogue() -> list[Check]:
     from sretool.net.neigh.checks import CHECKS as NET_NEIGH
     from sretool.net.qdisc.checks import CHECKS as NET_QDISC
     from sretool.net.routes.checks import CHECKS as NET_ROUTES
+    from sretool.net.softnet.checks import CHECKS as NET_SOFTNET
     from sretool.net.trace.checks import CHECKS as NET_TRACE
     from sretool.procs.why.checks import CHECKS as PROCS_WHY
     from sretool.sockets.listen.checks import COMMAND as SOCKETS_LISTEN
@@ -49,6 +50,7 @@ def catalogue() -> list[Check]:
             ("net routes", NET_ROUTES),
             ("net qdisc", NET_QDISC),
             ("net firewall", NET_FIREWALL),
+            ("net softnet", NET_SOFTNET),
             ("net trace", NET_TRACE),
             ("dns trace", DNS_TRACE),
         )

@@ -34,6 +34,10 @@ GROUP = Group(
                 "sretool.net.firewall.cli:firewall",
                 "Show which firewall rules drop or reject packets, and how many now.",
             ),
+            "softnet": Entry(
+                "sretool.net.softnet.cli:softnet",
+                "List CPUs by what they receive, and drop before any protocol sees it.",
+            ),
             "addrs": Entry("sretool.net.addrs.cli:addrs", "List interfaces and their addresses."),
         },
         "Probe (sends packets)": {

@@ -37,6 +37,7 @@ READERS = (
     "sretool.net.links.read",
     "sretool.net.conntrack.read",
     "sretool.net.firewall.read",
+    "sretool.net.softnet.read",
     "sretool.net.neigh.read",
     "sretool.net.qdisc.read",
     "sretool.procs.oom.read",
@@ -55,6 +56,7 @@ COUNTING = {
     "sretool.net.conntrack.read": "COUNTERS",
     "sretool.net.qdisc.read": "COUNTERS",
     "sretool.net.firewall.read": "COUNTERS",
+    "sretool.net.softnet.read": "EVERYTHING",
     "sretool.procs.show.read": "EVERYTHING",
     "sretool.triage.read": "TRIAGE",
 }
