@@ -226,25 +226,16 @@ def _of_counters(
 
 
 def _of_carrier(rule: Rule[LinkRows], row: LinkRow, summary: str, lost: int) -> Finding:
+    counter = "RTM_GETLINK IFLA_CARRIER_DOWN_COUNT"
+    state = Evidence("state", row.operstate, source="RTM_GETLINK IFLA_OPERSTATE")
+    losses = Evidence("carrier lost over the sample", lost, "losses", rule["losses"], counter)
     return rule.finding(
         "warning",
         summary,
         subject=Subject("interface", row.ifname),
         evidence=[
-            Evidence(
-                "carrier lost over the sample",
-                lost,
-                "losses",
-                rule["losses"],
-                "RTM_GETLINK IFLA_CARRIER_DOWN_COUNT",
-            ),
-            Evidence("state", row.operstate, source="RTM_GETLINK IFLA_OPERSTATE"),
-            Evidence(
-                "carrier lost since it was made",
-                row.carrier_down_count,
-                "losses",
-                source="IFLA_CARRIER_DOWN_COUNT",
-            ),
+            *([losses, state] if lost else [state]),
+            Evidence("carrier lost since it was made", row.carrier_down_count, "losses", source=counter),
         ],
         next=[f"sretool net links --dev {row.ifname}"],
     )

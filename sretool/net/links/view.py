@@ -194,7 +194,10 @@ def _about(row: LinkRow) -> Iterator[Row]:
         if row.speed_mbit_per_s is None
         else f", {_speed(row.speed_mbit_per_s)}bit/s {row.duplex or ''}".rstrip()
     )
-    yield "state", f"{row.operstate}, {carrier}{speed}, mtu {row.mtu}; flags {','.join(row.flags)}"
+    yield (
+        "state",
+        f"{row.operstate}, {carrier}{speed}, mtu {number_text(row.mtu)}; flags {','.join(row.flags)}",
+    )
     if row.carrier_down_count is not None:
         lost = "" if row.carrier_losses is None else f", {row.carrier_losses} over the sample"
         came = count_text(row.carrier_up_count or 0, "time")
@@ -211,10 +214,8 @@ def _about(row: LinkRow) -> Iterator[Row]:
         yield "port of", f"{row.master}: {port}" if port else row.master
     if row.ports:
         yield "ports", _ports(row)
-    yield (
-        "queues",
-        f"{row.qdisc}, {row.num_tx_queues} transmit of {row.txqlen} packets, {row.num_rx_queues} receive",
-    )
+    sending, length, receiving = map(number_text, (row.num_tx_queues, row.txqlen, row.num_rx_queues))
+    yield "queues", f"{row.qdisc or UNKNOWN}, {sending} transmit of {length} packets, {receiving} receive"
     if row.xdp:
         yield "xdp", row.xdp
 

@@ -187,7 +187,7 @@ def _drive(row: LinkRow, driver: Driver | None, before: Sample | None, driver_st
         if driver_stats:
             row.driver_stats = row.driver_stats_grew = None
         return
-    row.driver, row.firmware, row.bus = driver.driver, driver.firmware, driver.bus
+    row.driver, row.firmware, row.bus = map(_said, (driver.driver, driver.firmware, driver.bus))
     earlier = before.drivers.get(row.ifindex) if before is not None else None
     was = _added(earlier.stats) if earlier is not None and earlier.driver == driver.driver else None
     total = _added(driver.stats)
@@ -201,6 +201,10 @@ def _drive(row: LinkRow, driver: Driver | None, before: Sample | None, driver_st
             for name, meaning in ALLOWANCES.items()
             if name in total
         ]
+
+
+def _said(text: str | None) -> str | None:
+    return None if text in ("", "N/A") else text
 
 
 def _grown(name: str, grew: Mapping[str, int] | None) -> int | None:
