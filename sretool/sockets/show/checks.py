@@ -8,7 +8,8 @@ from sretool.report.answer import Evidence, Finding, Severity, Subject
 from sretool.report.check import Rule, Threshold, Unknown, check
 from sretool.sockets.model import Socket, endpoint
 from sretool.sockets.show.model import Detail, Shown
-from sretool.sockets.show.notes import span, zero_window
+from sretool.sockets.show.notes.waiting import zero_window
+from sretool.sockets.show.notes.words import span
 
 _NAMED = 10
 _CLOSING = ("established", "close-wait", "fin-wait-1", "closing", "last-ack")

@@ -124,6 +124,13 @@ def test_waiting_for_an_acknowledgement():
     assert texts(early)["unanswered"].startswith("info: waiting for an acknowledgement for 500 ms, 2nd try")
     connecting = one(state=2, timer=(RETRANSMIT, 4_000), tries=2, rto_us=4_000_000, backoff=2)
     assert texts(connecting)["unanswered"].startswith("info: no answer to its connection request for 3.0 s")
+    # four SYNs a second apart, then two seconds of which 16 ms are left
+    linear = one(state=2, timer=(RETRANSMIT, 16), tries=5, rto_us=2_000_000, backoff=1)
+    assert texts(linear)["unanswered"].startswith(
+        "warning: no answer to its connection request for 7.0 s, 6th try"
+    )
+    long = one(timer=(RETRANSMIT, 9), tries=12, rto_us=120_000_000, backoff=12, last_ack_recv_ms=700_000)
+    assert ", of which the last came 11m40s ago, 13th try, next in 9 ms" in texts(long)["unanswered"]
     assert texts(one(timer=(RETRANSMIT, 100), tries=0)) == {}
 
 
@@ -179,6 +186,14 @@ def test_half_closed():
         "not-closed": "warning: the peer closed at least 2h00m ago; the application does not close"
     }
     assert "peer-not-closed" in texts(one(state=5, timer=(3, 40_000)))
+
+
+def test_one_that_nobody_accepted_has_no_inode():
+    raw = frames.socket_message("10.0.0.1", 80, "10.0.0.2", 9, state=1, inode=0, attributes=frames.tcp_info())
+    assert texts(raw)["not-accepted"].startswith("info: ")
+    assert texts(raw, raw) == {
+        "not-accepted": "warning: no process has accepted it: it waits in the accept queue of its listener"
+    }
 
 
 def test_silence():

@@ -10,7 +10,8 @@ from sretool.report.table import Line, Style
 from sretool.report.units import UNKNOWN, bytes_text, count_text, ms_text, number_text, text_for
 from sretool.sockets.model import Socket, endpoint
 from sretool.sockets.show.model import Detail, Note
-from sretool.sockets.show.notes import span, unread
+from sretool.sockets.show.notes.held import not_accepted, unread
+from sretool.sockets.show.notes.words import span
 from sretool.sockets.show.view import tcp
 
 NOTES: dict[Severity, Style] = {"critical": "critical", "warning": "warning", "info": "dim"}
@@ -93,8 +94,8 @@ def _socket(one: Detail, verbose: bool) -> Iterator[Row]:
     owner += [row.unit] if row.unit else []
     if row.container:
         owner.append(f"container {row.container_name or row.container}")
-    if row.inode is None and row.state != "time-wait":
-        owner.append("no process holds it any more")
+    if row.inode is None and row.state not in ("time-wait", "syn-recv", "new-syn-recv"):
+        owner.append(f"no process holds it {'yet' if not_accepted(one) else 'any more'}")
     yield "owner", ", ".join(owner) or UNKNOWN
     if row.cgroup is not None and verbose:
         yield "cgroup", row.cgroup

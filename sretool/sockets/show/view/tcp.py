@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sretool.report.sections import Row, Section
 from sretool.report.units import UNKNOWN, bytes_text, ms_text, number_text, ratio_text
 from sretool.sockets.show.model import Congestion, Detail, Tcp
-from sretool.sockets.show.notes import span
+from sretool.sockets.show.notes.words import span
 from sretool.sockets.show.sizes import expected_mss
 
 
