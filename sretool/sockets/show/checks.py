@@ -9,7 +9,7 @@ from sretool.report.check import Rule, Threshold, Unknown, check
 from sretool.sockets.model import Socket, endpoint
 from sretool.sockets.show.model import Detail, Shown
 from sretool.sockets.show.notes.waiting import zero_window
-from sretool.sockets.show.notes.words import span
+from sretool.sockets.show.notes.words import soon, span
 
 _NAMED = 10
 _CLOSING = ("established", "close-wait", "fin-wait-1", "closing", "last-ack")
@@ -121,8 +121,8 @@ def _half_open(one: Detail, rule: Rule[Shown]) -> Finding:
     since = "" if silent is None else f", the last acknowledgement came {span(silent)} ago"
     return rule.finding(
         severity,
-        f"{name(one.socket)}: {what} sent again {tries} times without an answer{since}; next try in "
-        f"{span(left)}",
+        f"{name(one.socket)}: {what} sent again {tries} times without an answer{since}; next try "
+        f"{soon(left)}",
         subject=subject(one.socket),
         evidence=[
             Evidence("unanswered tries", tries, "tries", rule["warning_tries"], "sock_diag idiag_retrans"),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sretool.report.answer import Severity
 from sretool.report.units import bytes_text
 from sretool.sockets.show.model import Detail, Note
-from sretool.sockets.show.notes.words import Fields, span, who
+from sretool.sockets.show.notes.words import Fields, soon, span, who
 
 FULL = 0.9  # judgement: a tenth left
 
@@ -86,7 +86,7 @@ def _closing(one: Detail) -> Iterator[Note]:
     elif state == "fin-wait-2":
         ago = "" if since is None else f"; the last of it came {span(since)} ago"
         orphan = one.timer is not None and one.timer.name == "time-wait"
-        ends = f", and the kernel drops it in {span(one.timer.left_ms)}" if orphan and one.timer else ""
+        ends = f", and the kernel drops it {soon(one.timer.left_ms)}" if orphan and one.timer else ""
         yield Note("info", "peer-not-closed", f"closed here, not by the peer{ago}{ends}", formula, fields)
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sretool.report.answer import Severity
-from sretool.report.units import ms_text
 from sretool.sockets.show.model import Detail, Note, Tcp
-from sretool.sockets.show.notes.words import Fields, percent, rate, span
+from sretool.sockets.show.notes.words import Fields, ms_text, percent, rate, soon, span
 from sretool.sockets.show.sizes import expected_mss
 
 LIMITED = 0.2  # judgement: a fifth of its busy time
@@ -64,7 +63,7 @@ def _limited(one: Detail, tcp: Tcp) -> Iterator[Note]:
         field = "rwnd_limited" if kind == "receiver-limited" else "sndbuf_limited"
         severity: Severity = "warning" if now else "info"
         yield Note(severity, kind, text.format(when), f"{field} / busy_time", fields)
-    if rates is None or (rates.busy_ratio or 0) < BUSY:
+    if rates is None or (rates.busy_ratio or 0) < BUSY or tcp.loss.retransmits_in_row:
         return
     rest = 1 - (rates.rwnd_limited_ratio or 0) - (rates.sndbuf_limited_ratio or 0)
     if rates.rwnd_limited_ratio is not None and rest >= 1 - LIMITED:
@@ -145,7 +144,7 @@ def _silent(one: Detail, tcp: Tcp) -> Iterator[Note]:
     text = f"nothing came for {span(min(data, ack))}"
     keepalive = one.timer is not None and one.timer.name == "keepalive"
     if keepalive and one.timer is not None:
-        text += f"; a keepalive asks the peer in {span(one.timer.left_ms)}"
+        text += f"; a keepalive asks the peer {soon(one.timer.left_ms)}"
     elif one.timer is None:
         text += "; no keepalive is set, so a peer that is gone would not be noticed"
     fields: Fields = {

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sretool.report.units import bytes_text
 from sretool.sockets.show.model import Detail, Note, Timer
-from sretool.sockets.show.notes.words import Fields, nth, span, times
+from sretool.sockets.show.notes.words import Fields, nth, soon, span, times
 
 RTO_MAX_MS = 120_000  # TCP_RTO_MAX, include/net/tcp.h; net.ipv4.tcp_rto_max_ms may lower it
 RETRIES1 = 3  # net.ipv4.tcp_retries1, RFC 1122 R1: from here on the path is suspected
@@ -34,7 +34,7 @@ def _waiting(one: Detail, limits: dict[str, int]) -> Iterator[Note]:
         text += f" for {span(waited)}"
     elif last is not None and not connecting:
         text += f", of which the last came {span(last)} ago"
-    text += f", {nth(timer.tries + 1)} try, next in {span(timer.left_ms)}"
+    text += f", {nth(timer.tries + 1)} try, next {soon(timer.left_ms)}"
     text += "" if after is None else f"; it gives up after {after} retries"
     yield Note(
         "info" if timer.tries < RETRIES1 else "warning",
@@ -88,7 +88,7 @@ def _window(one: Detail, limits: dict[str, int]) -> Iterator[Note]:
     text = "the peer's window is zero" if not window else f"the peer's window is down to {window} bytes"
     text += ": it does not read what was sent; probing"
     text += f", the last {times(timer.tries)} unanswered" if timer.tries else ""
-    text += f", next in {span(timer.left_ms)}; {bytes_text(waits)} wait to be sent"
+    text += f", next {soon(timer.left_ms)}; {bytes_text(waits)} wait to be sent"
     yield Note(
         "warning",
         "zero-window",
@@ -107,7 +107,7 @@ def _window(one: Detail, limits: dict[str, int]) -> Iterator[Note]:
 
 def _held_back(timer: Timer, window: int | None, waits: int | None) -> Note:
     text = f"what it sends does not leave this host, {timer.tries} tries: a firewall rule or a queueing "
-    text += f"discipline here drops it; next in {span(timer.left_ms)}, {bytes_text(waits)} wait to be sent"
+    text += f"discipline here drops it; next {soon(timer.left_ms)}, {bytes_text(waits)} wait to be sent"
     return Note(
         "warning",
         "not-leaving",
@@ -123,6 +123,6 @@ def _keepalive(one: Detail, limits: dict[str, int]) -> Iterator[Note]:
         return
     after = limits.get("tcp_keepalive_probes")
     of = "" if after is None else f" of {after} (net.ipv4.tcp_keepalive_probes)"
-    text = f"the peer does not answer keepalives: {timer.tries}{of}, next in {span(timer.left_ms)}"
+    text = f"the peer does not answer keepalives: {timer.tries}{of}, next {soon(timer.left_ms)}"
     fields: Fields = {"idiag_retrans": timer.tries, "idiag_expires_ms": timer.left_ms}
     yield Note("warning", "keepalive-unanswered", text, "idiag_retrans > 0", fields)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Union
 
+from sretool.report import units
 from sretool.report.units import UNKNOWN, bytes_text, duration_text
 from sretool.sockets.model import Socket
 
@@ -21,6 +22,16 @@ def span(ms: float) -> str:
         if ms < 60_000
         else duration_text(ms / 1000)
     )
+
+
+def soon(ms: float) -> str:
+    """`in 3.2 s`, or `now`."""
+    return f"in {span(ms)}" if ms else "now"
+
+
+def ms_text(value: float | None) -> str:
+    """Milliseconds, also those of a loopback."""
+    return f"{value:.3f}" if value is not None and value < 0.1 else units.ms_text(value)
 
 
 def who(row: Socket) -> str:

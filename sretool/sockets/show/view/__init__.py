@@ -22,7 +22,7 @@ def shown(data: Shown, look: Look) -> list[Block]:
     if len(data.sockets) > WHOLE and not look.verbose:
         return [_listing(data, look)]
     found: list[Block] = []
-    for one in data.sockets:
+    for one in sorted(data.sockets, key=_trouble):
         found.append(Lines(top(one, look.verbose), indent=WORD))
         found += blocks(sections(one, look.verbose), look.terminal.columns)
     return found
@@ -43,14 +43,15 @@ def _listing(data: Shown, look: Look) -> Table[Detail]:
         Column("LOCAL", lambda one: endpoint(one.socket.local_address, one.socket.local_port)),
         Column("REMOTE", lambda one: endpoint(one.socket.remote_address, one.socket.remote_port)),
     ]
-    if look.terminal.columns is None or look.terminal.columns >= _WIDE:
+    wide = look.terminal.columns is None or look.terminal.columns >= _WIDE
+    if wide:
         columns += [
             Column("RECV-Q", lambda one: bytes_text(one.socket.recv_q_bytes), right=True, drop=1),
             Column("SEND-Q", lambda one: bytes_text(one.socket.send_q_bytes), right=True, drop=1),
             Column("RTT ms", _rtt, right=True, drop=1),
             Column("PROCESS", _process, flexible=True, drop=1),
         ]
-    columns.append(Column("STANDS OUT", _note, flexible=True, least=12, style=_style))
+    columns.append(Column("STANDS OUT", _note if wide else _kinds, flexible=True, least=12, style=_style))
     return Table(columns, rows, title)
 
 
@@ -68,6 +69,10 @@ def _process(one: Detail) -> str:
 
 def _note(one: Detail) -> str:
     return one.notes[0].text if one.notes else ""
+
+
+def _kinds(one: Detail) -> str:
+    return ", ".join(note.id for note in one.notes)
 
 
 def _style(one: Detail) -> Style:

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from sretool.report.answer import Severity
 from sretool.report.sections import Row, Section, Text
 from sretool.report.table import Line, Style
-from sretool.report.units import UNKNOWN, bytes_text, count_text, ms_text, number_text, text_for
+from sretool.report.units import UNKNOWN, bytes_text, count_text, number_text, text_for
 from sretool.sockets.model import Socket, endpoint
 from sretool.sockets.show.model import Detail, Note
 from sretool.sockets.show.notes.held import not_accepted, unread
-from sretool.sockets.show.notes.words import span
+from sretool.sockets.show.notes.words import soon
 from sretool.sockets.show.view import tcp
 
 NOTES: dict[Severity, Style] = {"critical": "critical", "warning": "warning", "info": "dim"}
@@ -106,7 +106,7 @@ def _socket(one: Detail, verbose: bool) -> Iterator[Row]:
         timer = one.timer
         tries = f", {count_text(timer.tries, 'try')} unanswered" if timer.tries else ""
         what = _TIMERS.get(timer.name, timer.name)
-        yield "timer", f"{what} in {span(timer.left_ms)}{tries}"
+        yield "timer", f"{what} {soon(timer.left_ms)}{tries}"
 
 
 def _queues(one: Detail) -> Iterator[Row]:
@@ -226,8 +226,3 @@ def _options(one: Detail, verbose: bool) -> Iterator[Row]:
         yield "protocol", found.upper_layer
     if found.unknown:
         yield "not known", ", ".join(found.unknown)
-
-
-def ms(value: float | None) -> str:
-    """`12.3 ms`, or unknown."""
-    return UNKNOWN if value is None else f"{ms_text(value)} ms"

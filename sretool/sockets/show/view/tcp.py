@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sretool.report.sections import Row, Section
-from sretool.report.units import UNKNOWN, bytes_text, ms_text, number_text, ratio_text
+from sretool.report.units import UNKNOWN, bytes_text, count_text, number_text, ratio_text
 from sretool.sockets.show.model import Congestion, Detail, Tcp
-from sretool.sockets.show.notes.words import span
+from sretool.sockets.show.notes.words import ms_text, span
 from sretool.sockets.show.sizes import expected_mss
 
 
@@ -29,7 +29,8 @@ def _round_trip(tcp: Tcp) -> Iterator[Row]:
         text = f"{ms_text(found.rtt_ms)} ms, varies by {ms_text(found.rtt_var_ms)}"
         yield "round trip", text + f", at least {ms_text(found.rtt_min_ms)} in the last 5 minutes"
     if found.rto_ms is not None:
-        grown = f" (doubled {tcp.loss.backoff} times)" if tcp.loss.backoff else ""
+        # probes of a closed window double their own interval
+        grown = f" (doubled {tcp.loss.backoff} times)" if tcp.loss.retransmits_in_row else ""
         yield "timeout", f"sends again after {span(found.rto_ms)} without an answer{grown}"
 
 
@@ -46,12 +47,8 @@ def _sending(one: Detail) -> Iterator[Row]:
     else:
         text = f"{now}{bytes_text(found.sent_bytes)} in {_count(found.data_segments)} segments{last}"
         yield "sent", text
-        # the kernel counts SYN and FIN, which are no data
-        counted = None not in (found.acked_bytes, found.sent_bytes)
-        acked = bytes_text(
-            min(found.acked_bytes or 0, found.sent_bytes or 0) if counted else found.acked_bytes
-        )
-        yield "of it", f"{acked} acknowledged, {_count(loss.unacked_segments)} segments under way"
+    if loss.unacked_segments or loss.state not in ("open", None):
+        yield "under way", _under_way(one)
     if found.busy_ms:
         yield "busy", _busy(one)
     window = f", threshold {found.ssthresh_segments}" if found.ssthresh_segments is not None else ""
@@ -73,6 +70,24 @@ def _sending(one: Detail) -> Iterator[Row]:
         yield "speed", ", ".join(speeds)
     if one.congestion is not None:
         yield from congestion(one.congestion)
+
+
+def _under_way(one: Detail) -> str:
+    if one.tcp is None:
+        return UNKNOWN
+    found, queued, waits = one.tcp.loss, one.socket.send_q_bytes, one.tcp.sending.not_sent_bytes
+    size = "" if queued is None or waits is None else f"{bytes_text(queued - waits)} in "
+    parts = [
+        f"{number} {what}"
+        for number, what in (
+            (found.lost_segments, "taken for lost"),
+            (found.retransmitting_segments, "sent again"),
+            (found.sacked_segments, "received out of order"),
+        )
+        if number
+    ]
+    state = [] if found.state == "open" else [f"state {found.state}"]
+    return ", ".join([f"{size}{count_text(found.unacked_segments or 0, 'segment')}", *parts, *state])
 
 
 def _busy(one: Detail) -> str:
@@ -113,17 +128,6 @@ def _loss(tcp: Tcp) -> Iterator[Row]:
     again = f"{bytes_text(sending.retransmitted_bytes)}, " if sending.retransmitted_bytes is not None else ""
     share = "" if sending.retransmitted_ratio is None else f" ({ratio_text(sending.retransmitted_ratio)})"
     yield "sent again", f"{again}{_count(found.retransmits_total)} segments{share}"
-    now = [
-        f"{number} {what}"
-        for number, what in (
-            (found.lost_segments, "lost"),
-            (found.retransmitting_segments, "sent again"),
-            (found.sacked_segments, "received out of order"),
-        )
-        if number
-    ]
-    if now or found.state not in ("open", None):
-        yield "under way", ", ".join([f"state {found.state}", *now])
     ever = [
         f"{number} {what}"
         for number, what in (
