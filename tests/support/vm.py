@@ -17,11 +17,14 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sretool-vm"
@@ -161,7 +164,7 @@ def image(release: str, kind: str = "plain") -> Path:
         for pattern, name in (("vmlinuz-*", "vmlinuz"), ("initrd.img-*", "initrd.img")):
             shutil.copy(next((root / "boot").glob(pattern)), made / name)
         _run("mke2fs", "-q", "-t", "ext4", "-d", str(root), str(made / "disk.img"), size)
-        _boot(made, Path(build), kind)
+        _twice(lambda: _boot(made, Path(build), kind))
         made.rename(folder)
     return folder
 
@@ -189,10 +192,24 @@ def _disks(scratch: Path) -> None:
             file.truncate(size)
 
 
+def _twice(work: Callable[[], T]) -> T:
+    """Once more when the guest's kernel panicked. An emulator without acceleration does that to it
+    now and then, each time elsewhere, and it says nothing about sretool.
+    """
+    try:
+        return work()
+    except AssertionError as error:
+        if "Kernel panic" not in str(error):
+            raise
+        print(f"a guest's kernel panicked, once more: {error}", file=sys.stderr)
+        return work()
+
+
 def _boot(folder: Path, scratch: Path, kind: str) -> None:
     """Boot the disk until it is at rest, and save the guest in folder/state."""
     _disks(scratch)
     console = scratch / "console"
+    console.unlink(missing_ok=True)
     argv = [*_machine(folder, scratch, kind, keep=True), "-monitor", "stdio"]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as qemu:
         end = time.monotonic() + BOOT_TIMEOUT_S
@@ -226,9 +243,14 @@ def run(scripts: Sequence[Script]) -> dict[str, Outcome]:
     Raises:
         AssertionError: the guest did not finish; its console's end is in the message.
     """
+    with _alone():
+        folder = image(scripts[0].release, scripts[0].kind)
+        return _twice(lambda: _go_on(folder, scripts))
+
+
+def _go_on(folder: Path, scripts: Sequence[Script]) -> dict[str, Outcome]:
     kind = scripts[0].kind
-    with _alone(), tempfile.TemporaryDirectory(prefix="sretool-vm-") as scratch:
-        folder = image(scripts[0].release, kind)
+    with tempfile.TemporaryDirectory(prefix="sretool-vm-") as scratch:
         room = Path(scratch)
         _pack(room / "payload", scripts, _compiled(room, scripts[0].release))
         _disks(room)
