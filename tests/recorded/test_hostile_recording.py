@@ -47,6 +47,8 @@ COMMANDS = (
     "sockets listen",
     "sockets summary",
     "sockets summary --json",
+    "sockets summary --by route --json",
+    "sockets summary --by peer",
     "net routes --json",
     "net routes",
     "net rules --json",

@@ -14,9 +14,11 @@ from sretool.sockets.read import diag, tcp_info
 from sretool.sockets.read.build import state_name
 from sretool.sockets.read.whose import UNSPECIFIED
 from sretool.sockets.summary import count, kernel, limits, model
-from sretool.sockets.summary.count import HIDDEN, NOBODY, Counts, plain
+from sretool.sockets.summary.count import HIDDEN, NOBODY, Counts, address, plain
+from sretool.sockets.summary.groups import Grouper, groups
+from sretool.sockets.summary.health import by_cookie
 from sretool.sockets.summary.kernel import Kernel
-from sretool.sockets.summary.model import LISTED, CloseWait, Group, Summary
+from sretool.sockets.summary.model import LISTED, By, CloseWait, Summary
 from sretool.sockets.summary.read import Sample
 from sretool.sockets.summary.whose import Attributor, Whose
 
@@ -27,19 +29,6 @@ COUNTED = (
     *(f"Udp.{name}" for name in ("InDatagrams", "InErrors", "RcvbufErrors", "MemErrors", "SndbufErrors")),
     *(f"Udp6.{name}" for name in ("InDatagrams", "InErrors", "RcvbufErrors", "MemErrors", "SndbufErrors")),
 )
-_KINDS = {
-    diag.ESTABLISHED: "established",
-    diag.LISTEN: "listen",
-    count.CLOSE_WAIT: "close_wait",
-    count.SYN_SENT: "opening",
-    diag.SYN_RECV: "opening",
-    diag.NEW_SYN_RECV: "opening",
-    4: "closing",  # fin-wait-1
-    5: "closing",  # fin-wait-2
-    diag.TIME_WAIT: "closing",
-    9: "closing",  # last-ack
-    11: "closing",  # closing
-}
 _ACCEPTABLE = (diag.ESTABLISHED, count.CLOSE_WAIT)
 Way = tuple[bytes, bytes, int]
 """Local and remote address, remote port."""
@@ -51,8 +40,10 @@ _TABLES = {
 }
 
 
-def build(now: Sample, before: Sample | None = None) -> Summary:
-    """The answer; without sockets in `now`, one of limits only."""
+def build(now: Sample, before: Sample | None = None, by: By = "process", *, health: bool = False) -> Summary:
+    """The answer, its groups by `by`; with `health`, for which both readings have tcp_info, with how
+    their connections fare.
+    """
     window = now.clock.mono - before.clock.mono if before is not None else None
     if window is not None and window <= 0:  # another boot: no rates
         before = window = None
@@ -61,13 +52,16 @@ def build(now: Sample, before: Sample | None = None) -> Summary:
     whose = Attributor(found)
     pool = limits.pool(now.kernel)
     counts = count.count(found.tables, whose.holders, pool)
-    groups = list(_groups(counts, whose))
+    earlier = _numbers(before) if health else {}
+    rows = groups(found.tables, Grouper(by, whose, now.routes), window, health, earlier)
     peers = _peers(counts)
     destinations, destinations_total = _destinations(counts, whose, now.kernel, pool)
     queues = _syn_queues(counts, whose)
     return Summary(
-        groups=groups,
-        total=len(groups),
+        groups=rows,
+        total=len(rows),
+        by=by,
+        fares=health,
         window_s=window,
         sockets=counts.total,
         limits=limits.limits(now.kernel, counts, destinations, queues, whose),
@@ -86,32 +80,6 @@ def build(now: Sample, before: Sample | None = None) -> Summary:
     )
 
 
-def _groups(counts: Counts, whose: Attributor) -> Iterator[Group]:
-    """By process name and unit; those of nobody that can be named are told by `unattributed`."""
-    kinds: dict[Whose, Counter[str]] = defaultdict(Counter)
-    pids: dict[Whose, set[int]] = defaultdict(set)
-    for (pid, protocol, state), number in counts.owners.items():
-        if pid > 0:
-            kinds[whose.of(pid)][_kind(protocol, state)] += number
-            pids[whose.of(pid)].add(pid)
-    for (who, protocol, state), number in whose.hidden().items():
-        kinds[who][_kind(protocol, state)] += number
-    for who, by_kind in sorted(
-        kinds.items(), key=lambda item: (-item[1].total(), [part or "" for part in item[0]])
-    ):
-        known = pids[who]
-        yield Group(
-            who.process, who.unit, who.container, who.container_name,
-            next(iter(known)) if len(known) == 1 else None, len(known), by_kind.total(),
-            **{name: by_kind[name] for name in ("established", "listen", "close_wait")},
-            **{name: by_kind[name] for name in ("opening", "closing", "udp", "other")},
-        )  # fmt: skip
-
-
-def _kind(protocol: str, state: int) -> str:
-    return _KINDS.get(state, "other") if protocol == "tcp" else protocol if protocol == "udp" else "other"
-
-
 def _states(now: Sample, counts: Counts) -> Iterator[model.States]:
     tables: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for (protocol, family, state), number in counts.states.items():
@@ -124,6 +92,13 @@ def _states(now: Sample, counts: Counts) -> Iterator[model.States]:
         table = _TABLES.get(line.name)
         if line.sockets > 0 and (table is None or (table not in dumped and table[1] in now.families)):
             yield model.States(line.name, None, line.sockets, {}, "/proc/net/protocols")
+
+
+def _numbers(before: Sample | None) -> dict[int, bytes]:
+    """Those of a reading that was taken to be compared with, or of the one of a watch's last round."""
+    if before is None or before.sockets is None:
+        return {}
+    return by_cookie(before.sockets.tables) if before.numbers is None else before.numbers
 
 
 def _unread(now: Sample) -> list[str]:
@@ -310,8 +285,3 @@ def _counters(now: Sample, before: Sample | None) -> dict[str, model.Counter]:
 
     ours, theirs = of(now), of(before)
     return {name: model.Counter(ours.get(name), netstat.increase(ours, theirs, name)) for name in COUNTED}
-
-
-def address(packed: bytes) -> str:
-    """As text."""
-    return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)

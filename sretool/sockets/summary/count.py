@@ -98,6 +98,11 @@ def _listener(known: dict[tuple[bytes, int], diag.Record], record: diag.Record) 
         known[key] = record
 
 
+def address(packed: bytes) -> str:
+    """As text."""
+    return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
+
+
 def plain(address: bytes) -> bytes:
     """IPv4 as such, also where an inet6 socket uses it (::ffff:192.0.2.1)."""
     return address[12:] if len(address) == 16 and address.startswith(_MAPPED) else address

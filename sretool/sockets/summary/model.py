@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Optional
+from typing import Annotated, Literal, Optional, Union
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from sretool.report.check import Verdict
 from sretool.sockets.model import Container, ContainerName, Pid, Process, Unit, endpoint
@@ -56,13 +56,25 @@ class States(Struct, gc=False):
     ]
 
 
-class Group(Struct, gc=False):
-    """The sockets of one process name in one unit, of one unit, or of one peer."""
+By = Literal["process", "unit", "peer", "route"]
+Count = Union[int, UnsetType, None]
+Number = Union[float, UnsetType, None]
 
-    process: Annotated[Optional[str], Meta(description="name, /proc/PID/comm; null: not seen, or not by it")]
+
+class Group(Struct, gc=False):
+    """The sockets of one process name in one unit, of one unit, of one peer, or of one route; how its
+    connections fare only where that was asked for, by --by or by name.
+    """
+
+    process: Annotated[Optional[str], Meta(description="name, /proc/PID/comm; null: not seen, or several")]
     unit: Unit
     container: Container
     container_name: ContainerName
+    remote_address: Annotated[Optional[str], Meta(description="the peer; null: not by it")]
+    route: Annotated[
+        Optional[str],
+        Meta(description="`via ROUTER dev DEVICE`, by both addresses; null: not by it, or not known"),
+    ]
     pid: Annotated[Optional[int], Meta(description="its process, null where there are several or none seen")]
     processes: Annotated[int, Meta(description="how many processes hold these sockets, by lowest pid each")]
     sockets: Annotated[int, Meta(description="all of them, TCP and UDP")]
@@ -73,6 +85,60 @@ class Group(Struct, gc=False):
     closing: Annotated[int, Meta(description="TCP in fin-wait-1, fin-wait-2, closing, last-ack, time-wait")]
     udp: Annotated[int, Meta(description="UDP sockets")]
     other: Annotated[int, Meta(description="those of none of these kinds")]
+    connections: Annotated[
+        Count, Meta(description="TCP sockets that tcp_info was read of; what follows is of them")
+    ] = UNSET
+    opened: Annotated[Count, Meta(description="of them, opened within the sample")] = UNSET
+    segments_sent: Annotated[
+        Count, Meta(description="with data, over the sample, those sent again too; tcpi_data_segs_out")
+    ] = UNSET
+    segments_retransmitted: Annotated[
+        Count, Meta(description="sent again over the sample; tcpi_total_retrans")
+    ] = UNSET
+    retransmitted_ratio: Annotated[
+        Number, Meta(description="segments_retransmitted of segments_sent; null: nothing was sent")
+    ] = UNSET
+    bytes_sent: Annotated[
+        Count, Meta(description="over the sample, those sent again too; tcpi_bytes_sent")
+    ] = UNSET
+    bytes_retransmitted: Annotated[Count, Meta(description="over the sample; tcpi_bytes_retrans")] = UNSET
+    retransmitting: Annotated[
+        Count, Meta(description="connections whose last retransmission is not answered (idiag_retrans)")
+    ] = UNSET
+    lost: Annotated[Count, Meta(description="segments believed lost now; tcpi_lost")] = UNSET
+    rtt_ms: Annotated[Number, Meta(description="median of the smoothed round-trip times; tcpi_rtt")] = UNSET
+    rtt_max_ms: Annotated[Number, Meta(description="largest of them")] = UNSET
+    rtt_min_ms: Annotated[
+        Number, Meta(description="smallest in the kernel's window of minutes; tcpi_min_rtt")
+    ] = UNSET
+    rtt_over_min_ms: Annotated[
+        Number, Meta(description="median of each round-trip time above its own minimum: queues on the way")
+    ] = UNSET
+    busy_ratio: Annotated[
+        Number, Meta(description="share of the sample in which a connection had data to send; tcpi_busy_time")
+    ] = UNSET
+    rwnd_limited_ratio: Annotated[
+        Number, Meta(description="share of that in which the peer's window held it up; tcpi_rwnd_limited")
+    ] = UNSET
+    sndbuf_limited_ratio: Annotated[
+        Number, Meta(description="share of it in which the send buffer did; tcpi_sndbuf_limited")
+    ] = UNSET
+    sent_bytes_per_s: Annotated[Number, Meta(description="acknowledged by peers; tcpi_bytes_acked")] = UNSET
+    received_bytes_per_s: Annotated[Number, Meta(description="taken from peers; tcpi_bytes_received")] = UNSET
+    delivery_rate_bytes_per_s: Annotated[
+        Count, Meta(description="largest recent rate of one connection; tcpi_delivery_rate")
+    ] = UNSET
+
+
+HEALTH = Group.__struct_fields__[Group.__struct_fields__.index("connections") :]
+"""Those that two dumps with tcp_info are read for."""
+
+
+DEFAULT = (
+    *("process", "unit", "processes", "sockets", "established", "listen"),
+    *("close_wait", "opening", "closing", "udp"),
+)
+"""Fields of a group that are shown unless others were asked for."""
 
 
 class Peer(Struct, gc=False):
@@ -232,8 +298,13 @@ class Counter(Struct, gc=False):
 class Summary(Struct):
     """All sockets of this network namespace, counted."""
 
-    groups: Annotated[list[Group], Meta(description="by process and unit, the most sockets first")]
+    groups: Annotated[
+        list[Group],
+        Meta(description="the most sockets first; with their health those that retransmitted first"),
+    ]
     total: Annotated[int, Meta(description="groups before --limit")]
+    by: Annotated[By, Meta(description="what they have in common")]
+    fares: Annotated[bool, Meta(description="they say how their connections fare, as --by asks")]
     window_s: Annotated[Optional[float], Meta(description="seconds between the two readings")]
     sockets: Annotated[int, Meta(description="TCP and UDP sockets that were looked at")]
     limits: Annotated[list[Limit], Meta(description="what can run out, the nearest to its limit first")]

@@ -10,7 +10,7 @@ from sretool.command import Look
 from sretool.report.table import FINDINGS, Block, Column, Line, Lines, Style, Table, columns_for
 from sretool.report.units import UNKNOWN, bytes_text, number_text, ratio_text
 from sretool.sockets.model import endpoint
-from sretool.sockets.summary.model import Destination, Group, Limit, Peer, Summary
+from sretool.sockets.summary.model import DEFAULT, HEALTH, Destination, Group, Limit, Peer, Summary
 
 NEAR, FULL = 0.8, 0.95
 _TITLES = {
@@ -18,7 +18,21 @@ _TITLES = {
     "established": "ESTAB",
     "close_wait": "CLOSE-WAIT",
     "container_name": "CONTAINER",
+    "remote_address": "PEER",
+    "connections": "CONNS",
+    "segments_retransmitted": "RESENT",
+    "retransmitted_ratio": "OF IT",
+    "rtt_min_ms": "MIN",
+    "rtt_max_ms": "MAX",
+    "rwnd_limited_ratio": "RWND-LIM",
+    "sndbuf_limited_ratio": "SNDBUF-LIM",
+    "sent_bytes_per_s": "OUT/S",
+    "received_bytes_per_s": "IN/S",
 }
+RIGHT = (
+    *("processes", "sockets", "established", "listen", "close_wait"),
+    *("opening", "closing", "udp", "other", "pid"),
+)
 _NAMES = {
     "ephemeral-ports": "ports to one peer",
     "time-wait": "time-wait table",
@@ -33,6 +47,8 @@ _NAMES = {
 
 def summary(data: Summary, look: Look) -> list[Block]:
     """One screen; -v shows all of each table."""
+    if data.fares:
+        return _paths(data, look)
     lines = look.terminal.lines
     each = None if look.verbose else 3 if lines is not None and lines < 30 else 5 if lines is not None else 10
     blocks: list[Block] = [Lines(list(_states(data)), indent=2), _limits(data.limits, each)]
@@ -46,6 +62,61 @@ def summary(data: Summary, look: Look) -> list[Block]:
     if notes := list(_notes(data, look.verbose)):
         blocks.append(Lines(notes, indent=2))
     return blocks
+
+
+_PATHS = (
+    *("connections", "segments_retransmitted", "retransmitted_ratio", "rtt_ms", "rtt_min_ms", "rtt_max_ms"),
+    *("rwnd_limited_ratio", "sndbuf_limited_ratio", "sent_bytes_per_s", "received_bytes_per_s"),
+)
+_NAMED = {
+    "process": ("process", "unit"),
+    "unit": ("unit",),
+    "peer": ("remote_address",),
+    "route": ("route",),
+}
+EXPLAINED = (
+    "RESENT and of it the share of all data segments, RWND-LIM and SNDBUF-LIM (the share of the time with "
+    "data to send that the peer's window or the send buffer held it up), OUT/S and IN/S are of the sample; "
+    "RTT (median), MIN and MAX in ms are the kernel's own of each connection."
+)
+
+
+def _paths(data: Summary, look: Look) -> list[Block]:
+    """With --by: who loses, who is slow, who is held up, worst first."""
+    fields = look.fields if look.fields != DEFAULT else (*_NAMED[data.by], *_PATHS)
+    table = Table(
+        columns_for(
+            fields,
+            titles=_TITLES,
+            cells={} if "container" in fields else {"unit": _whose},
+            right=(*RIGHT, *(name for name in fields if name in HEALTH)),
+            flexible=("process", "unit", "container", "route"),
+            drop=[
+                name
+                for name in ("rtt_max_ms", "received_bytes_per_s", "unit", "rtt_min_ms")
+                if name in fields
+            ],
+            styles={"retransmitted_ratio": _losing},
+        ),
+        data.groups,
+        empty="no connection",
+        hidden=look.hidden,
+    )
+    blocks: list[Block] = [table]
+    if look.findings:
+        blocks.append(FINDINGS)
+    notes: list[Line] = []
+    if data.window_s is None:
+        notes.append([("one reading: what is of the sample is not known (--sample)", "warning")])
+    notes += [*_notes(data, look.verbose), [(EXPLAINED, "dim")]]
+    return [*blocks, Lines(notes, indent=2)]
+
+
+def _losing(row: Group) -> Style:
+    again, ratio = row.segments_retransmitted, row.retransmitted_ratio
+    if not isinstance(again, int) or again < 10:
+        return ""
+    return "critical" if ratio is None or (isinstance(ratio, float) and ratio > 0.1) else "warning"
 
 
 def _states(data: Summary) -> Iterator[Line]:
@@ -98,10 +169,7 @@ def _groups(data: Summary, look: Look) -> Block:
         look.fields,
         titles=_TITLES,
         cells={} if "container" in look.fields else {"unit": _whose},
-        right=(
-            *("processes", "sockets", "established", "listen", "close_wait"),
-            *("opening", "closing", "udp", "other", "pid"),
-        ),
+        right=RIGHT,
         flexible=("process", "unit", "container"),
         drop=("opening", "closing", "processes", "udp"),
         styles={"close_wait": lambda row: "warning" if row.close_wait >= 10 else ""},

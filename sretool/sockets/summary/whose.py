@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import NamedTuple
 
 from sretool.errors import ParseError
@@ -48,27 +47,19 @@ class Attributor:
         name = name_of(found, self._now.containers) or None
         return Whose(process, found.unit or None, found.container or None, name)
 
-    def hidden(self) -> Counter[tuple[Whose, str, int]]:
-        """The sockets whose process was not seen, by the cgroup of their creator, protocol and state;
-        those without a known one are left out.
-        """
-        found: Counter[tuple[Whose, str, int]] = Counter()
-        if self.owners is None or not self.owners.missing or not self._now.cgroups:
-            return found
-        missing, paths = self.owners.missing, self._now.cgroups
-        numbers: Counter[tuple[int, str, int]] = Counter()
-        for protocol, _, records in self._now.tables:
-            for record in records:
-                if record[0][16] in missing:
-                    numbers[_cgroup(record), protocol, record[0][3]] += 1
-        for (number, protocol, state), count in numbers.items():
-            if (path := paths.get(number)) is not None:
-                found[self._by_path(path, None), protocol, state] += count
-        return found
+    def of_path(self, path: str) -> Whose:
+        """What the path of a control group says."""
+        return self._by_path(path, None)
 
+    @property
+    def cgroups(self) -> dict[int, str]:
+        """Those of sockets whose process was not seen, by id."""
+        return self._now.cgroups
 
-def _cgroup(record: diag.Record) -> int:
-    try:
-        return diag.cgroup_id(diag.attributes(record, "inet-diag")) or 0
-    except ParseError:
-        return 0
+    def cgroup(self, record: diag.Record) -> str | None:
+        """The path of the one that its creator was in; None: not known."""
+        try:
+            number = diag.cgroup_id(diag.attributes(record, "inet-diag"))
+        except ParseError:
+            return None
+        return self._now.cgroups.get(number or 0)
