@@ -75,8 +75,8 @@ _sretool() {
     "sockets list:--pid") return ;;
     "sockets list:--process") return ;;
     "sockets list:--unit") return ;;
-    "sockets list:--fields") _sretool_list "protocol family state recv_q_bytes send_q_bytes accept_queue accept_queue_limit local_address local_port remote_address remote_port interface retransmits inode uid user pid process unit container cgroup container_name rtt_ms rtt_min_ms retransmits_total mark cgroup_id peer_inode peer_pid peer_process"; return ;;
-    "sockets list:--sort") _sretool_words "protocol family state recv_q_bytes send_q_bytes accept_queue accept_queue_limit local_address local_port remote_address remote_port interface retransmits inode uid user pid process unit container cgroup container_name rtt_ms rtt_min_ms retransmits_total mark cgroup_id peer_inode peer_pid peer_process"; return ;;
+    "sockets list:--fields") _sretool_list "protocol family state recv_q_bytes send_q_bytes accept_queue accept_queue_limit local_address local_port remote_address remote_port interface retransmits inode uid user pid process unit container cgroup container_name rtt_ms rtt_min_ms retransmits_total mark cgroup_id peer_inode peer_pid peer_process netns netns_inode"; return ;;
+    "sockets list:--sort") _sretool_words "protocol family state recv_q_bytes send_q_bytes accept_queue accept_queue_limit local_address local_port remote_address remote_port interface retransmits inode uid user pid process unit container cgroup container_name rtt_ms rtt_min_ms retransmits_total mark cgroup_id peer_inode peer_pid peer_process netns netns_inode"; return ;;
     "sockets listen:--port") return ;;
     "sockets listen:--pid") return ;;
     "sockets listen:--process") return ;;
@@ -154,7 +154,7 @@ _sretool() {
         "cgroups tree") _sretool_words "--all --json --jsonl --from --fields --sort --limit --sample -w --watch -c --count --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "cgroups top") _sretool_words "--all --json --jsonl --from --fields --sort --limit --sample -w --watch -c --count --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "cgroups show") _sretool_words "--json --jsonl --from --sample -w --watch -c --count --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
-        "sockets list") _sretool_words "--state --port --pid --process --unit --tcp --udp --udplite --raw --mptcp --unix --packet --netlink --vsock --all --json --jsonl --from --fields --sort --limit -4 -6 --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
+        "sockets list") _sretool_words "--state --port --pid --process --unit --tcp --udp --udplite --raw --mptcp --unix --packet --netlink --vsock --all --all-netns --json --jsonl --from --fields --sort --limit -4 -6 --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "sockets listen") _sretool_words "--port --pid --process --unit --tcp --udp --json --jsonl --from --fields --sort --limit --sample -w --watch -c --count -4 -6 --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "sockets show") _sretool_words "--json --jsonl --from --sample -w --watch -c --count --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "sockets summary") _sretool_words "--by --json --jsonl --from --fields --sort --limit --sample -w --watch -c --count -4 -6 --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;

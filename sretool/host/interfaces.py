@@ -40,14 +40,14 @@ def names(frames: Iterable[bytes]) -> dict[int, str]:
     return found
 
 
-def read(source: Source) -> dict[int, str]:
-    """The names of this namespace's interfaces.
+def read(source: Source, netns: str | None = None) -> dict[int, str]:
+    """The names of the interfaces of this namespace, or of that at the path `netns`.
 
     Raises:
         SourceError: the dump was refused.
         ParseError: it is not what it should be.
     """
-    return names(source.netlink(LINKS).frames)
+    return names(source.netlink(LINKS, netns).frames)
 
 
 def hardware(raw: bytes | None) -> str | None:

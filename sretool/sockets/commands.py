@@ -14,7 +14,7 @@ from sretool.report.answer import Answer
 from sretool.sockets import read
 from sretool.sockets.filter.parse import parse
 from sretool.sockets.filter.tree import Cgroup, Field, Mark, Node, conjuncts, fields, uses
-from sretool.sockets.model import ATTRIBUTE_FIELDS, TCP_INFO_FIELDS, Sockets
+from sretool.sockets.model import ATTRIBUTE_FIELDS, DEFAULT_FIELDS, TCP_INFO_FIELDS, Sockets
 from sretool.sockets.options import PidOption, ProcessOption, TcpOption, UdpOption, UnitOption, families
 from sretool.sockets.read import diag
 from sretool.sockets.read.wanted import OWNER_FIELDS
@@ -42,6 +42,9 @@ UnixOption = Annotated[bool, typer.Option("--unix", help="UNIX sockets, with who
 PacketOption = Annotated[bool, typer.Option("--packet", help="Packet sockets: captures, DHCP, LLDP.")]
 NetlinkOption = Annotated[bool, typer.Option("--netlink", help="Netlink sockets.")]
 VsockOption = Annotated[bool, typer.Option("--vsock", help="Sockets between a virtual machine and its host.")]
+AllNetnsOption = Annotated[
+    bool, typer.Option("--all-netns", help="Of every network namespace, with its name or container.")
+]
 AllOption = Annotated[bool, typer.Option("--all", help="Every family.")]
 
 
@@ -50,23 +53,12 @@ AllOption = Annotated[bool, typer.Option("--all", help="Every family.")]
     view="sretool.sockets.view:listing",
     options=("passive", "list", "family"),
     rows="sockets",
-    default_fields=(
-        "protocol",
-        "state",
-        "recv_q_bytes",
-        "send_q_bytes",
-        "local_address",
-        "local_port",
-        "remote_address",
-        "remote_port",
-        "process",
-        "pid",
-        "unit",
-    ),
+    default_fields=DEFAULT_FIELDS,
     how=(
         How("ss -tuanp", "the same sockets with their processes"),
         How("ss -tinm", "round-trip times, retransmissions and memory"),
         How("ss -xanp", "UNIX sockets (--unix)"),
+        How("ip -all netns exec ss -tuanp", "those of the namespaces that have a name (--all-netns)"),
         How("ss -f netlink -an; ss -0an; ss -wan", "netlink, packet and raw sockets"),
         How("cat /proc/net/tcp /proc/net/tcp6", "the kernel's own text form"),
     ),
@@ -77,6 +69,7 @@ AllOption = Annotated[bool, typer.Option("--all", help="Every family.")]
         ("sretool sockets list 'recv_q_bytes > 0 and not process = sshd'", "who does not read"),
         ("sretool sockets list --unix 'local_address = /run/docker.sock'", "who talks to the daemon"),
         ("sretool sockets list --packet", "who captures packets"),
+        ("sretool sockets list --all-netns 'sport = :8080 state listen'", "which containers listen there"),
         ("sretool sockets list --unit nginx --fields remote_address,rtt_ms,retransmits_total", "slow peers"),
     ),
 )
@@ -98,6 +91,7 @@ def list_(
     netlink: NetlinkOption = False,
     vsock: VsockOption = False,
     every: AllOption = False,
+    all_netns: AllNetnsOption = False,
 ) -> Answer[Sockets]:
     """List sockets with their owners: TCP and UDP, or the families named.
 
@@ -128,9 +122,10 @@ def list_(
         process=only_process if process is None else process,
         filter=tree,
         others={name: _states(state, _TABLES.get(name, _OTHER_STATES)) for name in others},
+        everywhere=all_netns,
     )
     now = run.one(functools.partial(read.sample, ask=ask))
-    if now.errors and not now.tables and not now.others:
+    if now.errors and not now.tables and not now.others and not now.elsewhere:
         raise now.errors[0]
     run.errors += now.errors
     return Answer(data=read.build_list(now, narrow, info=info, more=more))

@@ -133,9 +133,34 @@ class Socket(Struct, gc=False):
         Union[int, UnsetType, None], Meta(description="unix: the process that holds the other end")
     ] = UNSET
     peer_process: Annotated[Union[str, UnsetType, None], Meta(description="unix: its name")] = UNSET
+    netns: Annotated[
+        Union[str, UnsetType, None],
+        Meta(
+            description="network namespace: host, its `ip netns` name, its container, else a process in it; "
+            "only with --all-netns"
+        ),
+    ] = UNSET
+    netns_inode: Annotated[
+        Union[int, UnsetType, None],
+        Meta(description="its inode, as in /proc/PID/ns/net; only with --all-netns"),
+    ] = UNSET
 
 
 TCP_INFO_FIELDS = ("rtt_ms", "rtt_min_ms", "retransmits_total")
+DEFAULT_FIELDS = (
+    "protocol",
+    "state",
+    "recv_q_bytes",
+    "send_q_bytes",
+    "local_address",
+    "local_port",
+    "remote_address",
+    "remote_port",
+    "process",
+    "pid",
+    "unit",
+)
+"""Shown to people; with --all-netns after the namespace."""
 ATTRIBUTE_FIELDS = ("mark", "cgroup_id")
 """Not in the fixed part of a message, and nobody's first question."""
 

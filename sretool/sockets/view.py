@@ -10,7 +10,7 @@ from msgspec import structs
 from sretool.command import Look
 from sretool.report.table import Block, Column, Style, Table, columns_for
 from sretool.report.units import UNKNOWN, bytes_text, number_text
-from sretool.sockets.model import Socket, Sockets, endpoint
+from sretool.sockets.model import DEFAULT_FIELDS, Socket, Sockets, endpoint
 
 _TITLES = {
     "protocol": "PROTO",
@@ -55,7 +55,10 @@ def listing(data: Sockets, look: Look) -> list[Block]:
     """One row a socket; a listener's queues stand where ss has them too."""
     cells = {"recv_q_bytes": _recv_q, "send_q_bytes": _send_q}
     drop = ("container", "user", "interface", "pid", "unit", "send_q_bytes", "recv_q_bytes", "protocol")
-    shown = columns(look.fields, cells, drop, {})
+    fields = look.fields
+    if fields == DEFAULT_FIELDS and any(isinstance(row.netns, str) for row in data.sockets):
+        fields = ("netns", *fields)
+    shown = columns(fields, cells, drop, {})
     if any(row.family not in ("inet", "inet6") for row in data.sockets):
         # an address is never cut, the path of a UNIX socket may have to be
         shown = [
@@ -86,7 +89,7 @@ def columns(
         titles=_TITLES,
         cells=texts,
         right=_NUMBERS,
-        flexible=("unit", "process", "cgroup"),
+        flexible=("unit", "process", "cgroup", "netns"),
         drop=[name for name in drop if name in shown],
         styles=styles,
     )

@@ -44,7 +44,7 @@ _OPERATORS: dict[Op, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
 }
 _MAPPED = bytes(10) + b"\xff\xff"
-_BY_PART = ("process", "unit", "container", "container_name")
+_BY_PART = ("process", "unit", "container", "container_name", "peer_process", "netns")
 _UNIX_AUTOBOUND = re.compile("@[0-9a-f]{5}")
 _INET = ("inet", "inet6")
 

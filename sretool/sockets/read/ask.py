@@ -11,7 +11,8 @@ from sretool.sockets.states import ALL_STATES, CLOSED, LISTEN
 
 class Ask(NamedTuple):
     """What to read. State masks of 0 leave the protocol out. `others` are the masks of what is neither
-    TCP nor UDP: udplite, raw, mptcp, unix, packet, netlink, vsock.
+    TCP nor UDP: udplite, raw, mptcp, unix, packet, netlink, vsock. `everywhere` adds
+    those of all other network namespaces.
     """
 
     tcp_states: int = ALL_STATES
@@ -29,6 +30,7 @@ class Ask(NamedTuple):
     every_process: bool = False
     filter: Node | None = None
     others: Mapping[str, int] = {}
+    everywhere: bool = False
 
 
 OTHERS = ("udplite", "raw", "mptcp", "unix", "packet", "netlink", "vsock")
@@ -41,6 +43,7 @@ EVERYTHING = Ask(
     counters=True,
     every_process=True,
     others=dict.fromkeys(OTHERS, ALL_STATES),
+    everywhere=True,
 )
-COUNTERS = EVERYTHING._replace(owners=False, users=False, others={})
+COUNTERS = EVERYTHING._replace(owners=False, users=False, others={}, everywhere=False)
 """All that is compared with a second reading."""

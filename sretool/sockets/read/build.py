@@ -17,27 +17,26 @@ __all__ = ["build_list", "state_name"]
 def build_list(now: Sample, narrow: Narrow = EVERYONE, *, info: bool = False, more: bool = False) -> Sockets:
     """Rows for `sockets list`; with `info` the tcp_info fields too, with `more` mark and cgroup."""
     rows: list[Socket] = []
-    whose, keeps = attributor(now), now.keeps
-    anyone = narrow == EVERYONE
-    for protocol, family, records in now.tables:
-        make = maker(protocol, family, now.interfaces, now.users, info=info, more=more)
-        if anyone and keeps is None:
-            rows += map(make, records, map(whose, records))
-            continue
-        for record in records:
-            owner = whose(record)
-            if not anyone and not narrow.keeps(owner.pid, owner.process, owner.unit):
-                continue
-            row = make(record, owner)
-            if keeps is None or keeps(row):
-                rows.append(row)
-    held = holder(now)
-    for bare in now.rows:
-        owner = held(bare.inode)
-        if anyone or narrow.keeps(owner.pid, owner.process, owner.unit):
-            row = _owned(bare, owner, held, now.users)
-            if keeps is None or keeps(row):
-                rows.append(row)
+    whose, held = attributor(now), holder(now)
+    for part in now.parts:
+        mark = len(rows)
+        for protocol, family, records in part.tables:
+            make = maker(protocol, family, part.interfaces, now.users, info=info, more=more)
+            if narrow == EVERYONE:
+                rows += map(make, records, map(whose, records))
+            else:
+                owned = ((record, whose(record)) for record in records)
+                rows += [make(record, owner) for record, owner in owned if narrow.fits(owner)]
+        for bare in (row for found in part.others.values() for row in found):
+            owner = held(bare.inode)
+            if narrow.fits(owner):
+                rows.append(_owned(bare, owner, held, now.users))
+        if part.place is not None:
+            name = part.place.name(now.containers)
+            for row in rows[mark:]:
+                row.netns, row.netns_inode = name, part.place.inode
+        if part.keeps is not None:
+            rows[mark:] = filter(part.keeps, rows[mark:])
     return Sockets(rows, len(rows))
 
 

@@ -15,8 +15,9 @@ from sretool.host.users import names as user_names
 from sretool.sockets.filter.judge import Judge
 from sretool.sockets.filter.tree import Port, all_of, any_of
 from sretool.sockets.model import Socket
-from sretool.sockets.read import diag, tables
+from sretool.sockets.read import diag, namespaces, tables
 from sretool.sockets.read.ask import Ask
+from sretool.sockets.read.namespaces import Part, Place, places
 from sretool.sockets.read.wanted import PORT_RANGE, Wanted, wanted
 
 
@@ -25,6 +26,7 @@ class Sample(NamedTuple):
     are by short id, as far as the owners are in any. `keeps` is what is left of the filter for the
     rows, whose owners it asks about; None when nothing is. `others` are the rows, without owners, of
     the families that are no inet; one that could not be listed is not in it.
+    `here` is this network namespace, `elsewhere` what others answered, where they were asked.
     """
 
     clock: Clock
@@ -38,11 +40,24 @@ class Sample(NamedTuple):
     containers: dict[str, Container] = {}
     keeps: Judge | None = None
     others: dict[str, list[Socket]] = {}
+    here: Place | None = None
+    elsewhere: list[Part] = []
+
+    @property
+    def parts(self) -> list[Part]:
+        """What this network namespace answered, then the others."""
+        ours = Part(self.here, self.tables, self.others, self.interfaces, self.keeps)
+        return [ours, *self.elsewhere]
+
+    @property
+    def records(self) -> list[diag.Record]:
+        """All inet sockets, of all namespaces."""
+        return [record for part in self.parts for table in part.tables for record in table.records]
 
     @property
     def rows(self) -> list[Socket]:
-        """Those of `others`, of all families."""
-        return [row for rows in self.others.values() for row in rows]
+        """All sockets that are no inet, without owners, of all namespaces."""
+        return [row for part in self.parts for rows in part.others.values() for row in rows]
 
 
 def sample(source: Source, ask: Ask) -> Sample:
@@ -59,6 +74,14 @@ def sample(source: Source, ask: Ask) -> Sample:
         names = bare.interfaces or _interfaces(source, errors)
         local = tables.local(source, ask, filtered, names, errors)
         bare = bare._replace(interfaces=names, others=local)
+    if ask.everywhere:
+        here, elsewhere = places(source, errors)
+        listed = {
+            table.protocol for table in found
+        } | bare.others.keys()  # not to ask again for what is lacking
+        again = ask._replace(others={kind: mask for kind, mask in ask.others.items() if kind in listed})
+        parts = namespaces.read(source, elsewhere, again, filtered, errors)
+        bare = bare._replace(here=here, elsewhere=parts)
     if ask.every_process:
         attempt(errors, source.read, PORT_RANGE)
     return attributed(source, bare, ask)
@@ -69,7 +92,7 @@ def attributed(source: Source, bare: Sample, ask: Ask) -> Sample:
     not be read is in its `errors`.
     """
     errors = bare.errors
-    records = [record for table in bare.tables for record in table.records]
+    records = bare.records
     inodes = {values[16] for values, _, _ in records} | {row.inode or 0 for row in bare.rows}
     found = _owners(source, ask, inodes - {0}, errors) if ask.owners else None
     if found is not None:
@@ -78,7 +101,9 @@ def attributed(source: Source, bare: Sample, ask: Ask) -> Sample:
     containers: dict[str, Container] = {}
     if found is not None:
         paths = {owner.cgroup for owner in found.processes.values() if owner.cgroup is not None}
-        containers = engines.named(source, errors, map(attribute, paths.union(cgroups.values())))
+        inside = [part.place.whose for part in bare.elsewhere if part.place is not None]
+        found_in = [*map(attribute, paths.union(cgroups.values())), *inside]
+        containers = engines.named(source, errors, found_in)
     uids = {values[15] for values, _, _ in records} | {row.uid for row in bare.rows if row.uid is not None}
     users = user_names(source, uids, errors) if ask.users else {}
     names = bare.interfaces
@@ -91,7 +116,7 @@ def _filter(source: Source, ask: Ask, errors: list[SretoolError]) -> Wanted | No
     parts = [] if ask.filter is None else [ask.filter]
     if ask.port is not None:
         parts.append(any_of([Port("local", "=", ask.port), Port("remote", "=", ask.port)]))
-    return wanted(source, all_of(parts), errors) if parts else None
+    return wanted(source, all_of(parts), errors, everywhere=ask.everywhere) if parts else None
 
 
 def _interfaces(source: Source, errors: list[SretoolError]) -> dict[int, str]:

@@ -11,9 +11,18 @@ from sretool.sockets.read.ask import Ask
 from sretool.sockets.read.wanted import Wanted
 
 
-def inet(source: Source, ask: Ask, filtered: Wanted | None, errors: list[SretoolError]) -> list[diag.Table]:
-    """One table each of IPv4 and IPv6 for every inet protocol asked for; what could not be listed is in
-    `errors`.
+def inet(
+    source: Source,
+    ask: Ask,
+    filtered: Wanted | None,
+    errors: list[SretoolError],
+    netns: str | None = None,
+) -> list[diag.Table]:
+    """One table each of IPv4 and IPv6 for every inet protocol asked for, of this network namespace or of
+    that at the path `netns`; what could not be listed is in `errors`.
+
+    Raises:
+        SourceError: `netns` could not be entered.
     """
     tables = []
     info = ask.info or (filtered is not None and filtered.info)
@@ -23,11 +32,14 @@ def inet(source: Source, ask: Ask, filtered: Wanted | None, errors: list[Sretool
         for family in ask.families if mask else ():
             request = diag.request(protocol, family, mask, info=info, memory=ask.memory, details=ask.details)
             try:
-                table = _table(source, request, diag.Table(protocol, family, []), mask, filtered, errors)
-            except Missing:
-                _lacking(request, f"inet_diag and {diag.MODULES[protocol]}", ask, protocol, errors)
-                break
+                empty = diag.Table(protocol, family, [])
+                table = _table(source, request, empty, mask, filtered, errors, netns)
             except (SourceError, ParseError) as error:
+                if error.what == netns:
+                    raise
+                if isinstance(error, Missing):
+                    _lacking(request, f"inet_diag and {diag.MODULES[protocol]}", ask, protocol, errors)
+                    break
                 errors.append(error)
                 continue
             table.records.sort(key=diag.order)
@@ -42,8 +54,12 @@ def _table(
     mask: int,
     filtered: Wanted | None,
     errors: list[SretoolError],
+    netns: str | None,
 ) -> diag.Table:
-    found, narrowed = (source.netlink(request), False) if filtered is None else filtered.read(source, request)
+    if filtered is None:
+        found, narrowed = source.netlink(request, netns), False
+    else:
+        found, narrowed = filtered.read(source, request, netns)
     frames = netlink.noted(found, request.key, errors)
     table = empty._replace(records=diag.decode(frames, empty.protocol, empty.family, mask))
     return table if filtered is None else table._replace(records=filtered.early(table, narrowed=narrowed))
@@ -55,9 +71,13 @@ def local(
     filtered: Wanted | None,
     interfaces: dict[int, str],
     errors: list[SretoolError],
+    netns: str | None = None,
 ) -> dict[str, list[Socket]]:
     """Rows of the families that are no inet, without owners; those that could not be listed are not in
     it, and in `errors`.
+
+    Raises:
+        SourceError: as `inet`.
     """
     rows: dict[str, list[Socket]] = {}
     fits = None if filtered is None else filtered.early_row
@@ -67,12 +87,15 @@ def local(
         mask = states if filtered is None else filtered.mask(states)
         request = others.request(kind, mask)
         try:
-            frames = netlink.noted(source.netlink(request), request.key, errors)
+            frames = netlink.noted(source.netlink(request, netns), request.key, errors)
             found = others.decode(kind, frames, mask, interfaces)
-        except Missing:
-            _lacking(request, others.KINDS[kind].module, ask, kind, errors)
         except (SourceError, ParseError) as error:
-            errors.append(error)
+            if error.what == netns:
+                raise
+            if isinstance(error, Missing):
+                _lacking(request, others.KINDS[kind].module, ask, kind, errors)
+            else:
+                errors.append(error)
         else:
             rows[kind] = found if fits is None else [*filter(fits, found)]
     return rows

@@ -36,7 +36,7 @@ PORT_RANGE = "/proc/sys/net/ipv4/ip_local_port_range"
 OWNER_FIELDS = frozenset(
     ("pid", "process", "unit", "container", "container_name", "cgroup", "peer_pid", "peer_process")
 )
-_LATE = OWNER_FIELDS | {"user"}
+_LATE = OWNER_FIELDS | {"user", "netns", "netns_inode"}
 _MOUNTS = ("/sys/fs/cgroup/unified", "/sys/fs/cgroup")
 
 
@@ -66,7 +66,18 @@ class Wanted(NamedTuple):
         """Those of `states` that may fit; what is bound and no more when it is named."""
         return (EVERY if states == ALL_STATES else states) & self.plan.states
 
-    def read(self, source: Source, request: Dump) -> tuple[Frames, bool]:
+    def elsewhere(self, source: Source, netns: str) -> Wanted:
+        """The same filter where interfaces have other numbers.
+
+        Raises:
+            SourceError, ParseError: they cannot be listed.
+        """
+        if not _by_device(self.tree):
+            return self
+        names = self.names._replace(interfaces=interfaces.read(source, netns))
+        return self._replace(names=names)
+
+    def read(self, source: Source, request: Dump, netns: str | None = None) -> tuple[Frames, bool]:
         """The frames of one table, and whether they hold no more than what the kernel let pass.
 
         Raises:
@@ -74,18 +85,18 @@ class Wanted(NamedTuple):
         """
         program = bytecode(self.plan.program, self.names)
         if program is None:
-            return source.netlink(request), source.live
+            return source.netlink(request, netns), source.live
         try:
-            return source.netlink(diag.narrowed(request, program)), source.live
-        except Denied:
-            if uses(self.tree, Mark):
+            return source.netlink(diag.narrowed(request, program), netns), source.live
+        except Denied as error:
+            if uses(self.tree, Mark) and error.what != netns:
                 raise _unmarked() from None
             raise
         except SourceError as error:
             # an operation that this kernel does not know (cgroups since 5.9, marks since 4.3)
             if error.errno != errno.EINVAL:
                 raise
-        return source.netlink(request), False
+        return source.netlink(request, netns), False
 
     @property
     def early_row(self) -> Judge | None:
@@ -121,10 +132,16 @@ def _unmarked() -> Denied:
     return Denied("fwmark", "the kernel tells marks to CAP_NET_ADMIN only", "run with sudo", errno.EPERM)
 
 
-def wanted(source: Source, tree: Node, errors: list[SretoolError]) -> Wanted:
-    """The filter with its names looked up; those that could not be are in `errors`, and fit nothing."""
+def _by_device(tree: Node) -> bool:
+    return uses(tree, Device) or "interface" in fields(tree)
+
+
+def wanted(source: Source, tree: Node, errors: list[SretoolError], *, everywhere: bool = False) -> Wanted:
+    """The filter with its names looked up; those that could not be are in `errors`, and fit nothing. An
+    interface that is not here may be elsewhere.
+    """
     devices: dict[int, str] = {}
-    if uses(tree, Device) or "interface" in fields(tree):
+    if _by_device(tree):
         try:
             devices = interfaces.read(source)
         except (SourceError, ParseError) as error:
@@ -136,7 +153,12 @@ def wanted(source: Source, tree: Node, errors: list[SretoolError]) -> Wanted:
                 cgroups[term.path] = cgroup_id(source, term.path)
             except SourceError as error:
                 errors.append(error)
-        if isinstance(term, Device) and devices and Names(devices, {}).device(term.name) is None:
+        if (
+            isinstance(term, Device)
+            and devices
+            and not everywhere
+            and Names(devices, {}).device(term.name) is None
+        ):
             errors.append(Missing(f"dev {term.name}", "there is no such interface here"))
     names = Names(devices, cgroups)
     if uses(tree, Autobound):

@@ -30,6 +30,10 @@ class Narrow(NamedTuple):
             and (self.unit is None or matches(self.unit, unit))
         )
 
+    def fits(self, owner: Whose) -> bool:
+        """Whether a socket of this owner is wanted."""
+        return self.keeps(owner.pid, owner.process, owner.unit)
+
 
 EVERYONE = Narrow()
 UNSPECIFIED = (bytes(4), bytes(16))
