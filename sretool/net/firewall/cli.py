@@ -35,8 +35,8 @@ def firewall(run: Run) -> Answer[Firewall]:
 
     rules = with_thresholds(CHECKS, run.options.set_ or ())
     now, before = run.pair(read.sample, first=functools.partial(read.sample, ask=read.COUNTERS))
-    run.errors += now.errors
     data = read.build(now, before)
+    run.errors += now.errors
     verdicts = list(judge(rules, data))
     data.checks = [verdict for verdict, _ in verdicts]
     answer = Answer(data=data, findings=[finding for _, found in verdicts for finding in found])

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from typing import NamedTuple
 
 from sretool.errors import Denied, Missing, ParseError, SourceError, SretoolError, Unsupported
+from sretool.host.identity import identity
 from sretool.host.source import Clock, Completed, Source
 from sretool.net.firewall import iptables, nft
 from sretool.net.firewall.model import Chain, Firewall, Rule
 from sretool.report.escape import text
 
 TIMEOUT_S = 20.0
+MODULE = "/sys/module/nf_tables"
 DENIED = "Operation not permitted"
 HINT = "run with sudo: the rules need CAP_NET_ADMIN"
 
@@ -28,28 +31,49 @@ COUNTERS = Ask(texts=False)
 
 
 class Sample(NamedTuple):
-    """One reading; None where it could not be asked. `iptables` is empty where there are no such tables."""
+    """One reading; None where it could not be asked. `iptables` is empty where there are no such tables.
+    `installed`: whether nft is, where it is needed.
+    """
 
     clock: Clock
     nftables: nft.Ruleset | None
     iptables: list[nft.Ruleset] | None
     errors: list[SretoolError]
+    installed: bool = True
 
 
 def sample(source: Source, ask: Ask = EVERYTHING) -> Sample:
     """Ask nft, and iptables where it has tables of its own; what could not be read is in `errors`."""
     errors: list[SretoolError] = []
     clock = source.clock()
-    ruleset = None
+    ruleset, installed = None, True
     try:
-        raw = _run(source, nft.RULES)
-        words = nft.texts(_run(source, nft.TEXTS)) if ask.texts and b'"rule"' in raw else {}
-        ruleset = nft.parse(raw, words)
+        if _loaded(source):
+            raw = _run(source, nft.RULES)
+            words = nft.texts(_run(source, nft.TEXTS)) if ask.texts and b'"rule"' in raw else {}
+            ruleset = nft.parse(raw, words)
+        else:
+            ruleset = nft.Ruleset([], [])
     except Missing:
-        errors.append(Unsupported("nft", "not installed, so rules of nftables cannot be listed"))
+        installed = False
     except (SourceError, ParseError) as error:
         errors.append(error)
-    return Sample(clock, ruleset, _iptables(source, errors), errors)
+    return Sample(clock, ruleset, _iptables(source, errors), errors, installed)
+
+
+def _loaded(source: Source) -> bool:
+    """Whether the kernel may have rules of nftables: where nf_tables is a module that is not loaded there are
+    none, and to ask for them would load it.
+    """
+    try:
+        source.stat(MODULE)
+    except Missing:
+        with contextlib.suppress(SourceError, ParseError):
+            release = identity(source).kernel
+            return b"/nf_tables.ko" in source.read(f"/lib/modules/{release}/modules.builtin")
+    except SourceError:
+        pass
+    return True
 
 
 def _run(source: Source, argv: tuple[str, ...]) -> bytes:
@@ -93,7 +117,11 @@ def _saved(source: Source, family: str) -> bytes:
 
 
 def build(now: Sample, before: Sample | None = None) -> Firewall:
-    """What drops here, those rules first that did most of it in the sample."""
+    """What drops here, those rules first that did most of it in the sample. That nft is not installed, which
+    a recording need not complain of, is noted in `now.errors` here.
+    """
+    if not now.installed:
+        now.errors.append(Unsupported("nft", "not installed, so rules of nftables cannot be listed"))
     window = now.clock.mono - before.clock.mono if before is not None else None
     if window is not None and window <= 0:  # another boot: no rates
         before = window = None

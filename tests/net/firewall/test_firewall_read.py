@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sretool.command import Look
 from sretool.errors import ParseError
 from sretool.host.fake import Fake
-from sretool.host.source import Clock, Completed
+from sretool.host.source import Clock, Completed, Stat
 from sretool.net.firewall import iptables, nft, read
 from sretool.net.firewall.checks import dropping
 from sretool.net.firewall.model import Firewall
@@ -249,9 +249,30 @@ def test_without_nft_what_iptables_has_is_still_there():
     made = legacy()
     del made._runs["nft"]
     now = read.sample(made)
-    assert [error.code for error in now.errors] == ["unsupported"]
+    assert now.errors == []
     data = read.build(now)
+    assert [error.code for error in now.errors] == ["unsupported"]
     assert (data.nftables, data.iptables, data.total) == (None, True, 4)
+
+
+@pytest.mark.parametrize(
+    ("builtin", "asked"),
+    [
+        ("kernel/net/netfilter/nf_tables.ko\n", True),
+        ("kernel/net/netfilter/nfnetlink.ko\n", False),
+        (None, True),
+    ],
+)
+def test_a_module_that_is_not_loaded_is_not_loaded_by_asking(builtin, asked):
+    files = {} if builtin is None else {"/lib/modules/6.12.0/modules.builtin": builtin}
+    now = read.sample(host(files=files, runs={"nft": Completed(0, b"", b"")}))
+    assert [error.code for error in now.errors] == (["parse"] if asked else [])
+    loaded = host(
+        files=files, runs={"nft": Completed(0, b"", b"")}, stats={read.MODULE: Stat(0, 1, 1, 0, 0, 0, 0.0)}
+    )
+    assert [error.code for error in read.sample(loaded).errors] == ["parse"]
+    if not asked:
+        assert text(read.build(now)) == "no firewall rules here"
 
 
 def test_without_the_right_there_is_one_error():
