@@ -13,7 +13,6 @@ from sretool.sockets.read import diag
 Key = tuple[str, bytes, int, int]
 """Family, address, port as on the wire, index of the device or 0."""
 HALF_OPEN = (diag.SYN_RECV, diag.NEW_SYN_RECV)
-UNEVEN_FULL, UNEVEN_EMPTY = 0.5, 0.1
 
 
 def key_of(family: str, record: diag.Record) -> Key:
@@ -93,8 +92,13 @@ def _group(members: list[Listener], half: int | None) -> Group:
         fullest_limit=limit,
         fullest_pid=fullest.pid,
         emptiest=most(emptiest),
-        uneven=most(fullest) >= max(1, limit * UNEVEN_FULL)
-        and most(emptiest) <= (emptiest.accept_queue_limit or 0) * UNEVEN_EMPTY,
+        uneven=_fill(most(fullest), limit)
+        >= max(0.5, 2 * _fill(most(emptiest), emptiest.accept_queue_limit)),
         drops_per_s=sum(rates) if len(rates) == len(members) else None,
         syn_queue=half,
     )
+
+
+def _fill(queue: int, limit: int | None) -> float:
+    """How full it was; a limit of 0 still lets one in."""
+    return queue / max(1, limit or 0)

@@ -183,7 +183,7 @@ class Group(Struct):
     fullest_pid: Pid
     emptiest: Annotated[int, Meta(description="the same for the member at which least waited")]
     uneven: Annotated[
-        bool, Meta(description="half of the fullest's limit waited there, and at another at most a tenth")
+        bool, Meta(description="the fullest was half full or more, and twice as full as the emptiest or more")
     ]
     drops_per_s: Annotated[
         Optional[float], Meta(description="connection attempts dropped, of all members; null when unknown")

@@ -38,8 +38,8 @@ def listeners(data: Listening, look: Look) -> list[Block]:
 def _group(group: Group) -> Line:
     whose = f" (pid {group.fullest_pid})" if group.fullest_pid is not None else ""
     text = (
-        f"{group.name} is shared by {group.members} listeners: {group.fullest} of {group.fullest_limit} "
-        f"waited at the fullest{whose}, {group.emptiest} at the emptiest"
+        f"{group.name} is shared by {group.members} listeners: at the fullest{whose} {group.fullest} waited "
+        f"(limit {group.fullest_limit}), at the emptiest {group.emptiest}"
     )
     return [(text, ""), (": uneven", "warning")] if group.uneven else [(text, "dim")]
 

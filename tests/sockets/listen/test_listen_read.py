@@ -192,8 +192,20 @@ def test_a_group_and_its_fullest_member():
     assert (group.syn_queue, group.drops_per_s) == (1, None)
     [line] = shown(data)
     assert line == (
-        "127.0.0.1:80 is shared by 3 listeners: 7 of 10 waited at the fullest, 0 at the emptiest: uneven"
+        "127.0.0.1:80 is shared by 3 listeners: at the fullest 7 waited (limit 10), at the emptiest 0: uneven"
     )
+
+
+@pytest.mark.parametrize(
+    ("queues", "uneven"),
+    [((5, 2), True), ((5, 3), False), ((4, 0), False), ((11, 5), True), ((0, 0), False), ((9, 9, 1), True)],
+)
+def test_when_a_group_is_uneven(queues, uneven):
+    v4 = b"".join(
+        frames.socket_message(cookie=cookie, queues=(queue, 10)) for cookie, queue in enumerate(queues)
+    )
+    [group] = seen(host(v4)).groups
+    assert group.uneven is uneven
 
 
 def test_an_even_group_is_no_news():
