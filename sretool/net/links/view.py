@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from msgspec.structs import replace
 
@@ -32,6 +32,7 @@ _TITLES = {
 }
 _PLAIN = ("rx_packets", "tx_packets", "rx_bytes", "tx_bytes", "multicast", "rx_compressed", "tx_compressed")
 TROUBLES = tuple(name for name in Stats.__struct_fields__ if name not in _PLAIN)
+_DICTS = ("details", "port", "grew", "driver_stats", "driver_stats_grew")
 _STATS_SHOWN = 40
 _LEAST = {"NAME": 15, "LINK": 22}
 
@@ -44,10 +45,14 @@ def listing(data: LinkRows, look: Look) -> list[Block]:
         cells={
             "speed_mbit_per_s": lambda row: _speed(row.speed_mbit_per_s),
             "link": _link,
+            "link_netns": lambda row: UNKNOWN if row.link_netns is None else _whose(row.link_netns),
             "kind": _kind,
-            "port": _port,
-            "details": _details,
             "ports": _ports,
+            "stats": lambda row: UNKNOWN if row.stats is None else _pairs(_counted(row.stats)) or "all 0",
+            "allowances": lambda row: (
+                _pairs({one.name: one.total for one in row.allowances or ()}) or UNKNOWN
+            ),
+            **{name: _dict_cell(name) for name in _DICTS},
         },
         right=tuple(name for name in look.fields if name.endswith(("_per_s", "_count", "losses"))),
         flexible=("link", "ifname", "alias"),
@@ -100,19 +105,23 @@ def _whose(netns: Netns) -> str:
     return f"another namespace (nsid {netns.nsid})"
 
 
-def _port(row: LinkRow) -> str:
-    return _pairs(row.port) or UNKNOWN
+def _dict_cell(name: str) -> Callable[[LinkRow], str]:
+    def cell(row: LinkRow) -> str:
+        value = getattr(row, name)
+        return _pairs(value) or UNKNOWN if isinstance(value, dict) else UNKNOWN
+
+    return cell
+
+
+def _counted(stats: Stats) -> dict[str, Value]:
+    return {name: value for name in Stats.__struct_fields__ if (value := getattr(stats, name))}
 
 
 def _ports(row: LinkRow) -> str:
     return ", ".join(f"{name} {state}" for name, state in row.ports.items()) or UNKNOWN
 
 
-def _details(row: LinkRow) -> str:
-    return _pairs(row.details) or UNKNOWN
-
-
-def _pairs(values: dict[str, Value]) -> str:
+def _pairs(values: Mapping[str, Value]) -> str:
     return ", ".join(f"{name} {_text(name, value)}" for name, value in values.items())
 
 

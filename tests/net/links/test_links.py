@@ -5,12 +5,14 @@ make (bond, vlan, vrf, ENA) are crafted.
 from __future__ import annotations
 
 import errno
+import io
 import random
 import struct
 
 import frames
 import pytest
 
+from sretool.command import Look
 from sretool.host import netns as host_netns
 from sretool.host.fake import Fake
 from sretool.host.source import Clock
@@ -20,6 +22,8 @@ from sretool.net.links.model import Stats
 from sretool.net.links.view import listing
 from sretool.net.links.words import meaning
 from sretool.report.check import judge
+from sretool.report.table import write
+from sretool.report.terminal import Terminal
 
 UP = 0x11043
 NAMES = Stats.__struct_fields__
@@ -470,6 +474,33 @@ def test_filters():
     assert names(dev="ens5") == ["eth0"]
 
 
+def shown(data, *fields: str) -> str:
+    out = io.StringIO()
+    write(listing(data, Look(fields, Terminal(False, None, None, False, True), False)), out, None, True)
+    return out.getvalue()
+
+
+def test_every_field_can_be_shown():
+    counters = ena(bw_in_allowance_exceeded=4)
+    source = host(
+        ENDS,
+        link(2, "eth0", rx_crc_errors=3),
+        facts=counters,
+        earlier=host(ENDS, link(2, "eth0"), facts=ena()),
+    )
+    data, _ = built(source, driver_stats=True)
+    text = shown(data, *data.links[0].__struct_fields__)
+    assert "eth0 rx_crc_errors +3 (3 since it was made): received damaged (CRC)" in text
+    assert "another namespace (nsid 3)" in text
+    assert "{" not in text
+    [row] = [row for row in data.links if row.ifname == "eth0"]
+    data.links = [row]
+    text = shown(data, "ifname")
+    assert "bw_in_allowance_exceeded 4 +4: packets queued or dropped" in text
+    assert "driver      ena, firmware 1.2, at 0000:00:05.0" in text
+    assert "rx_crc_errors +3" in text
+
+
 def test_mutated_frames_cost_only_their_part():
     partner = nested((1, struct.pack("=H", 3)), (5, b"\2\0\0\0\0\7"))
     kept = b"".join(
@@ -482,9 +513,6 @@ def test_mutated_frames_cost_only_their_part():
         )
     )
     rng = random.Random(7)
-    from sretool.command import Look
-    from sretool.report.terminal import Terminal
-
     look = Look(
         ("ifname", "operstate", "link", "details", "port"), Terminal(False, None, None, False, True), False
     )
