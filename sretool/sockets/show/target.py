@@ -173,16 +173,21 @@ def _numbered(source: Source, tables: list[diag.Table], wanted: Wanted) -> list[
         elif not _count(by_inode) and targets not in (errno.ENOENT, errno.ESRCH):
             raise _unseen(targets, number)
     if _count(by_inode) and _count(by_pid):
-        raise Ambiguous(
-            wanted.given,
-            "is a process and an inode",
-            "say which",
-            [
-                (f"pid:{number}", f"its sockets, {_count(by_pid)}"),
-                (f"inode:{number}", "the socket of that inode"),
-            ],
-        )
+        raise ambiguous(wanted, _count(by_pid))
     return by_inode if _count(by_inode) else by_pid
+
+
+def ambiguous(wanted: Wanted, held: int) -> Ambiguous:
+    """The number is a process that holds so many sockets, and an inode."""
+    return Ambiguous(
+        wanted.given,
+        "is a process and an inode",
+        "say which",
+        [
+            (f"pid:{wanted.number}", f"its sockets, {held}"),
+            (f"inode:{wanted.number}", "the socket of that inode"),
+        ],
+    )
 
 
 def _unseen(number: int, pid: int) -> SretoolError:
@@ -202,12 +207,8 @@ def nothing(source: Source, wanted: Wanted, errors: list[SretoolError]) -> Sreto
             wanted.given, f"no socket that could be read fits it; {blind.what}: {blind.message}", blind.hint
         )
     hint = "sretool sockets list shows what there is"
-    if wanted.kind in ("number", "pid"):
-        elsewhere = _elsewhere(source, wanted.number)
-        if elsewhere is not None:
-            return elsewhere
-        if _is_here(source, wanted.number):
-            return Missing(f"pid {wanted.number}", "holds no TCP or UDP socket", hint, errno=errno.ENOENT)
+    if wanted.kind in ("number", "pid") and _is_here(source, wanted.number):
+        return Missing(f"pid {wanted.number}", "holds no TCP or UDP socket", hint, errno=errno.ENOENT)
     what = {
         "number": "no socket has this inode, and no process this pid",
         "pid": "there is no such process",
@@ -223,18 +224,3 @@ def _is_here(source: Source, pid: int) -> bool:
     except SretoolError:
         return False
     return True
-
-
-def _elsewhere(source: Source, pid: int) -> Missing | None:
-    """The process lives in another network namespace, whose sockets are not in our tables."""
-    try:
-        if source.readlink(f"/proc/{pid}/ns/net") == source.readlink("/proc/self/ns/net"):
-            return None
-    except SretoolError:
-        return None
-    return Missing(
-        f"pid {pid}",
-        "is in another network namespace",
-        f"nsenter -t {pid} -n sretool sockets show {pid}",
-        errno=errno.ENOENT,
-    )

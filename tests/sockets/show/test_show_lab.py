@@ -216,9 +216,21 @@ def test_targets(quiet):
     held = shown(quiet, f"pid:{socket['pid']}", "--sample", 0)["data"]["sockets"]
     assert {row["socket"]["pid"] for row in held} == {socket["pid"]}
     assert len(held) > 8
-    done = sretool("sockets", "show", f"pid:{socket['pid']}")  # from outside
-    assert (done.code, done.out) == (3, "")
-    assert "is in another network namespace (nsenter" in done.err
+
+
+def test_a_process_in_another_network_namespace(quiet):
+    pid = shown(quiet, ":5004", "--sample", 0)["data"]["sockets"][0]["socket"]["pid"]
+    done = sretool("sockets", "show", pid, "--sample", 0.1, "--json")
+    assert done.code == 0, done.err
+    data = done.json["data"]
+    assert data["netns"] == f"/proc/{pid}/ns/net"
+    assert {row["cookie"] for row in data["sockets"]} == {
+        row["cookie"] for row in shown(quiet, f"pid:{pid}", "--sample", 0)["data"]["sockets"]
+    }
+    assert all(row["route"]["type"] == "local" for row in data["sockets"] if row["socket"]["remote_port"])
+    blind = sretool("sockets", "show", f"pid:{pid}", uid=NOBODY)
+    assert (blind.code, blind.out) == (3, "")
+    assert "sudo" in blind.err
 
 
 @pytest.mark.parametrize(
@@ -334,7 +346,7 @@ def test_a_peer_that_is_gone(faults):
     assert (found["id"], found["severity"]) == ("tcp.half-open", "warning")
     one = sending(answer["data"], 5103)
     [note] = [note for note in one["notes"] if note["id"] == "unanswered"]
-    assert re.match(r"waiting for an acknowledgement for \d.*, \d+th try, next in ", note["text"])
+    assert re.match(r"waiting for an acknowledgement for \d.*, \d+th try, next ", note["text"])
     assert note["severity"] == "warning"
 
 
@@ -397,6 +409,63 @@ def test_a_bottleneck_with_a_long_queue():
         trip = one["tcp"]["round_trip"]
         assert trip["rtt_ms"] - trip["rtt_min_ms"] > 60
         print([n["text"] for n in one["notes"]])
+
+
+FAR = """
+import socket, sys
+keep = [socket.create_server(("::", 5301), family=socket.AF_INET6, dualstack_ipv6=True)]
+print("ready", flush=True)
+while True: keep.append(keep[0].accept()[0])
+"""
+NEAR = """
+import socket, sys
+keep = [socket.create_connection((address, 5301)) for address in sys.argv[1:]]
+print("ready", flush=True); sys.stdin.read()
+"""
+
+
+def test_the_way_and_what_it_takes():
+    with Namespace() as near, Namespace() as far:
+        near.batch(
+            f"""link add v0 type veth peer name v1 netns {far.name}
+            link set v0 up
+            addr add 10.9.0.1/24 dev v0
+            addr add fe80::1/64 dev v0 nodad"""
+        )
+        far.batch(
+            """link set v1 up
+            addr add 10.9.0.2/24 dev v1
+            addr add 10.8.0.1/32 dev lo
+            addr add fe80::2/64 dev v1 nodad"""
+        )
+        near.batch("route add 10.8.0.0/24 via 10.9.0.2 mtu 1400")
+        far.python(FAR)
+        near.python(NEAR, "10.8.0.1", "10.9.0.2", "fe80::2%v0")
+        rows = {row["socket"]["remote_address"]: row for row in shown(near, ":5301")["data"]["sockets"]}
+        routed = rows["10.8.0.1"]
+        way = routed["route"]
+        assert (way["type"], way["gateway"], way["dev"], way["method"]) == (
+            "unicast",
+            "10.9.0.2",
+            "v0",
+            "kernel",
+        )
+        assert (routed["interface_mtu_bytes"], routed["tcp"]["sizes"]["pmtu_bytes"]) == (1500, 1400)
+        assert [note["text"] for note in routed["notes"]] == [
+            "the path takes packets of 1400 bytes, v0 would take 1500"
+        ]
+        direct = rows["10.9.0.2"]
+        assert (direct["route"]["gateway"], direct["route"]["dev"], direct["notes"]) == (None, "v0", [])
+        on_link = rows["fe80::2"]
+        assert (on_link["socket"]["interface"], on_link["route"]["dev"]) == ("v0", "v0")
+        local, port = on_link["socket"]["local_address"], on_link["socket"]["local_port"]
+        text = sretool("sockets", "show", f"[{local}]%v0:{port}-[fe80::2]%v0:5301", netns=near.name).out
+        assert "direct, v0" in text
+        # of a host far away without a route any more
+        near.batch("route del 10.8.0.0/24")
+        gone = shown(near, "10.8.0.1", "--sample", 0)["data"]["sockets"][0]["route"]
+        assert gone["type"] == "none"
+        assert "no route leads to it now" in sretool("sockets", "show", "10.8.0.1", netns=near.name).out
 
 
 def test_the_answer_is_of_its_schema(quiet):

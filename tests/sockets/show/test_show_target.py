@@ -150,8 +150,6 @@ def test_why_there_is_nothing():
     assert "no process this pid" in str(target.nothing(empty, parse("9"), []))
     here = Fake({"/proc/9/comm": b"x\n"})
     assert "holds no TCP or UDP socket" in str(target.nothing(here, parse("9"), []))
-    away = Fake({}, links={"/proc/9/ns/net": "net:[1]", "/proc/self/ns/net": "net:[2]"})
-    assert "nsenter -t 9 -n" in str(target.nothing(away, parse("pid:9"), []))
     assert isinstance(target.nothing(empty, parse(":9"), []), Missing)
     blind = target.nothing(empty, parse(":9"), [NotRecorded("inet-diag/tcp/4", "not in this recording")])
     assert (blind.code, blind.exit_code) == ("not-recorded", 3)

@@ -141,4 +141,11 @@ class Shown(Struct):
     window_s: Annotated[
         Optional[float], Meta(description="seconds between the two readings; null when there was one")
     ]
+    netns: Annotated[
+        Optional[str],
+        Meta(
+            description="the network namespace they are in, when it is that of the process and not ours; "
+            "limits that net.* sets are not read there"
+        ),
+    ] = None
     checks: Annotated[list[Verdict], Meta(description="what was judged, and what could not be")] = []

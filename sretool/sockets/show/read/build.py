@@ -30,7 +30,7 @@ def build(now: Sample, before: Sample | None, around: Around) -> Shown:
     for (protocol, record), row in zip(_records(now), rows):
         was = earlier.get(record[0][11])
         found.append(_detail(protocol, record, row, was, window, around))
-    return Shown(found, len(found), window)
+    return Shown(found, len(found), window, now.netns)
 
 
 def _records(one: Sample) -> Iterator[tuple[str, diag.Record]]:

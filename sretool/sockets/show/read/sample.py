@@ -12,7 +12,7 @@ from sretool.net.routes.model import Decision
 from sretool.net.routes.read import Flow
 from sretool.sockets import read as sockets
 from sretool.sockets.show import target
-from sretool.sockets.show.read import route
+from sretool.sockets.show.read import netns, route
 from sretool.sockets.show.target import Wanted
 
 _SYSCTLS = (
@@ -40,10 +40,13 @@ EVERYTHING = Ask()
 
 
 class Sample(NamedTuple):
-    """One reading: the sockets that are meant, and what could not be read."""
+    """One reading: the sockets that are meant, what could not be read, and the network namespace they
+    are in, None for ours.
+    """
 
     sockets: sockets.Sample
     errors: list[SretoolError]
+    netns: str | None = None
 
     @property
     def total(self) -> int:
@@ -72,12 +75,26 @@ def sample(source: Source, ask: Ask) -> Sample:
         around = _around(source, [])
         nothing = sockets.Sample(source.clock(), [], None, {}, {}, {}, None, around.errors)
         return Sample(nothing, around.errors)
-    wants = sockets.Ask(port=ask.wanted.port, info=True, memory=True, details=True)
+    place = netns.place(source, ask.wanted)
+    if place is None:
+        return _sample(source, ask, ask.wanted, None)
+    there = _sample(source, ask, ask.wanted._replace(kind="pid"), place)
+    if ask.wanted.kind == "pid":
+        return there
+    here = _sample(source, ask, ask.wanted._replace(kind="inode"), None)
+    if here.total and there.total:
+        raise target.ambiguous(ask.wanted, there.total)
+    return here if here.total else there
+
+
+def _sample(source: Source, ask: Ask, wanted: Wanted, place: str | None) -> Sample:
+    source = netns.within(source, place)
+    wants = sockets.Ask(port=wanted.port, info=True, memory=True, details=True)
     found = sockets.sample(source, wants._replace(owners=False, users=False))
-    found = found._replace(tables=target.select(source, found.tables, ask.wanted))
+    found = found._replace(tables=target.select(source, found.tables, wanted))
     if ask.owners:
         found = sockets.attributed(source, found, wants)
-    return Sample(found, found.errors)
+    return Sample(found, found.errors, place)
 
 
 def first(source: Source, ask: Ask) -> Sample:
@@ -95,8 +112,9 @@ def first(source: Source, ask: Ask) -> Sample:
 
 def around(source: Source, now: Sample) -> Around:
     """Limits, and the routes of the first ROUTES connections."""
-    flows = route.flows(now.sockets, ROUTES)
-    return _around(source, flows)
+    found = _around(netns.within(source, now.netns), route.flows(now.sockets, ROUTES))
+    # /proc/sys/net is that of who reads it
+    return found if now.netns is None else found._replace(limits={})
 
 
 def _around(source: Source, flows: list[tuple[int, Flow | None]]) -> Around:

@@ -22,6 +22,8 @@ def shown(data: Shown, look: Look) -> list[Block]:
     if len(data.sockets) > WHOLE and not look.verbose:
         return [_listing(data, look)]
     found: list[Block] = []
+    if data.netns is not None:
+        found.append(Lines([f"in the network namespace {data.netns}"]))
     for one in sorted(data.sockets, key=_trouble):
         found.append(Lines(top(one, look.verbose), indent=WORD))
         found += blocks(sections(one, look.verbose), look.terminal.columns)

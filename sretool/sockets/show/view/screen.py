@@ -179,7 +179,7 @@ def _route(one: Detail) -> Iterator[Row]:
     if route.type == "local":
         text = "stays on this host, through lo"
     elif route.dev is None:
-        text = f"none now ({route.type})"
+        text = "no route leads to it now" if route.type == "none" else f"refused here: {route.type}"
     else:
         via = f"via {route.gateway}" if route.gateway else "direct"
         text = f"{via}, {route.dev}" + (f", table {route.table}" if route.table else "")
