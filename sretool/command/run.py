@@ -91,6 +91,10 @@ class Run:
         self.interrupted = self.interrupted or self.sampler.interrupted
         return now, before
 
+    def begin(self, sample: Callable[[Source], S]) -> S:
+        """The first reading of what is followed, at once."""
+        return self.sampler.begin(sample)
+
     @property
     def last(self) -> Any:
         """The newest reading of the round before; None outside a watch."""

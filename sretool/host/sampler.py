@@ -31,6 +31,10 @@ class Sampler:
         self.last: Any = None
         self._taken_at = 0.0
 
+    def begin(self, sample: Callable[[Source], S]) -> S:
+        """A first reading, at once: the next `pair` compares with it."""
+        return self._take(sample)
+
     def pair(
         self,
         sample: Callable[[Source], S],

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Optional
 
 import typer
 
 from sretool.command import How, Run, command
 from sretool.errors import UsageError
+from sretool.host.source import Source
 from sretool.report.answer import Answer
 from sretool.sockets import read
 from sretool.sockets.filter.parse import parse
 from sretool.sockets.filter.tree import Cgroup, Field, Mark, Node, conjuncts, fields, uses
-from sretool.sockets.model import ATTRIBUTE_FIELDS, DEFAULT_FIELDS, TCP_INFO_FIELDS, Sockets
+from sretool.sockets.model import ATTRIBUTE_FIELDS, DEFAULT_FIELDS, TCP_INFO_FIELDS, Socket, Sockets
 from sretool.sockets.options import PidOption, ProcessOption, TcpOption, UdpOption, UnitOption, families
 from sretool.sockets.read import diag
 from sretool.sockets.read.wanted import OWNER_FIELDS
@@ -51,7 +52,7 @@ AllOption = Annotated[bool, typer.Option("--all", help="Every family.")]
 @command(
     "sockets.list",
     view="sretool.sockets.view:listing",
-    options=("passive", "list", "family"),
+    options=("passive", "list", "sampled", "followed", "family"),
     rows="sockets",
     default_fields=DEFAULT_FIELDS,
     how=(
@@ -70,6 +71,7 @@ AllOption = Annotated[bool, typer.Option("--all", help="Every family.")]
         ("sretool sockets list --unix 'local_address = /run/docker.sock'", "who talks to the daemon"),
         ("sretool sockets list --packet", "who captures packets"),
         ("sretool sockets list --all-netns 'sport = :8080 state listen'", "which containers listen there"),
+        ("sretool sockets list --port 443 --changes --jsonl", "who connects and disconnects"),
         ("sretool sockets list --unit nginx --fields remote_address,rtt_ms,retransmits_total", "slow peers"),
     ),
 )
@@ -124,11 +126,26 @@ def list_(
         others={name: _states(state, _TABLES.get(name, _OTHER_STATES)) for name in others},
         everywhere=all_netns,
     )
-    now = run.one(functools.partial(read.sample, ask=ask))
+    sample = functools.partial(read.sample, ask=ask)
+    if run.options.changes:
+        return _follow(run, sample, lambda now: read.build_list(now, narrow, info=info, more=more).sockets)
+    now = run.pair(sample)[0] if run.options.watch else run.one(sample)
     if now.errors and not now.tables and not now.others and not now.elsewhere:
         raise now.errors[0]
     run.errors += now.errors
     return Answer(data=read.build_list(now, narrow, info=info, more=more))
+
+
+def _follow(
+    run: Run, sample: Callable[[Source], read.Sample], rows: Callable[[read.Sample], list[Socket]]
+) -> Answer[Sockets]:
+    from sretool.command.changes import follow
+    from sretool.sockets import changes
+    from sretool.sockets.view import line
+
+    if run.options.sample == 0:
+        raise UsageError("--changes", "needs a period", "give --sample more than 0")
+    return follow(run, changes.follow(run, sample, rows), line)
 
 
 def _owner(tree: Node | None) -> tuple[int | None, str | None]:

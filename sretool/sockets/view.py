@@ -103,6 +103,14 @@ def _container_or_unit(row: Any) -> str:
     return row.unit or UNKNOWN
 
 
+def line(row: Socket) -> str:
+    """`tcp established 192.0.2.1:50000 > 192.0.2.2:443 nginx[812] nginx.service`."""
+    words = [row.protocol, row.state, _local(row), *([">", _remote(row)] if row.remote_address else [])]
+    if row.process is not None:
+        words.append(f"{row.process}[{row.pid}]")
+    return " ".join([*words, *([where] if (where := _container_or_unit(row)) != UNKNOWN else [])])
+
+
 def _local(row: Any) -> str:
     if row.family == "packet" and row.interface:
         return f"{row.local_address}%{row.interface}"
