@@ -72,7 +72,8 @@ def links(
     ask = read.Ask(drivers, ends=dev is not None or not _ENDS.isdisjoint(fields))
     first = read.COUNTERS._replace(drivers=drivers)
     now, before = run.pair(
-        functools.partial(read.sample, ask=ask), first=functools.partial(read.sample, ask=first)
+        functools.partial(read.sample, ask=ask, known=run.last),
+        first=functools.partial(read.sample, ask=first),
     )
     run.errors += now.errors
     named = {"driver_stats", "driver_stats_grew"}.intersection(run.fields() or ())

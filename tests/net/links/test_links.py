@@ -352,6 +352,7 @@ def growing(**grew: int) -> Fake:
         ({"rx_errors": 1, "rx_crc_errors": 1, "rx_packets": 10**6}, "link.errors"),
         ({"rx_frame_errors": 2}, "link.errors"),  # what tun counts
         ({"tx_carrier_errors": 1, "tx_errors": 1}, "link.errors"),
+        ({"rx_fifo_errors": 3, "rx_errors": 3}, "link.drops"),  # one cause, one finding
         ({"rx_missed_errors": 1, "rx_packets": 10**6}, "link.drops"),
         ({"rx_dropped": 21, "rx_packets": 1000}, "link.drops"),
         ({"tx_dropped": 10}, "link.drops"),
@@ -381,6 +382,21 @@ def test_what_grows_is_found(grew, id):
 )
 def test_what_is_normal_is_clear(grew):
     assert {outcome for outcome, _ in outcomes(growing(**grew)).values()} == {"clear", "not-applicable"}
+
+
+@pytest.mark.parametrize(("count", "found"), [(10, 0), (11, 1)])
+def test_a_tunnel_may_have_a_few_errors(count, found):
+    source = host(link(2, "vx0", info("vxlan"), tx_errors=count), earlier=host(link(2, "vx0", info("vxlan"))))
+    assert len(outcomes(source)["link.errors"][1]) == found
+
+
+def test_a_watch_asks_for_other_ends_once():
+    source = host(ENDS, netlink={"route/link/3/7": [frames.link_message(7, "eth0")]})
+    first = read.sample(source)
+    source._netlink["route/link/3/7"] = errno.EPERM
+    again = read.sample(source, known=first)
+    assert (again.names, again.errors) == ({(3, 7): "eth0"}, [])
+    assert read.sample(source).errors
 
 
 def test_what_happened_before_is_clear():

@@ -67,8 +67,11 @@ class Sample(NamedTuple):
     errors: list[SretoolError]
 
 
-def sample(source: Source, ask: Ask = EVERYTHING) -> Sample:
-    """Read what `ask` needs; what could not be read is in `errors`."""
+def sample(source: Source, ask: Ask = EVERYTHING, known: Sample | None = None) -> Sample:
+    """Read what `ask` needs; what could not be read is in `errors`. Of a watch, `known` is the reading
+    before: who is at the other ends is asked anew only when there is a new one, because it takes a
+    look at every process.
+    """
     errors: list[SretoolError] = []
     clock = source.clock()
     try:
@@ -87,7 +90,9 @@ def sample(source: Source, ask: Ask = EVERYTHING) -> Sample:
     }
     namespaces: dict[int, Netns] = {}
     names: dict[tuple[int, int], str] = {}
-    if ask.ends:
+    if ask.ends and known is not None and known.names.keys() >= ends:
+        namespaces, names = known.namespaces, known.names
+    elif ask.ends:
         namespaces = netns.find(source, {nsid for nsid, _ in ends}, errors)
         names = netns.names(source, ends, errors)
     users = _users(source, found, errors) if ask.settings else {}
