@@ -31,6 +31,7 @@ def rows() -> Iterator[Row]:
     if crowd.root():
         yield from _sockets(100_000)
         yield from _routes(100_000)
+        yield from _streamed_routes(1_000_000)
 
 
 def _recording(count: int) -> Row:
@@ -65,3 +66,13 @@ def _routes(count: int) -> Iterator[Row]:
         ours, peer = beside(listing, (*inside, "ip", "-j", "route"))
     note = f"{megabytes(ours)}, target 120"
     yield Row(f"{count:,} routes, as JSON", "ip -j route", ours.wall_s, peer.wall_s, "s", "≤ 2.5×", note)
+
+
+def _streamed_routes(count: int) -> Iterator[Row]:
+    with crowd.routes(count) as inside:
+        listing = (*inside, SRETOOL, "net", "routes", "--jsonl")
+        ours, peer = beside(listing, (*inside, "ip", "-j", "route"))
+    note = f"{megabytes(ours)}, target 30; ip {megabytes(peer)}"
+    yield Row(
+        f"{count:,} routes, as JSON lines", "ip -j route", ours.wall_s, peer.wall_s, "s", "≤ 2.5×", note
+    )

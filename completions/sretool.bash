@@ -88,8 +88,13 @@ _sretool() {
     "sockets summary:--sort") _sretool_words "process unit container container_name remote_address route pid processes sockets established listen close_wait opening closing udp other connections opened segments_sent segments_retransmitted retransmitted_ratio bytes_sent bytes_retransmitted retransmitting lost rtt_ms rtt_max_ms rtt_min_ms rtt_over_min_ms busy_ratio rwnd_limited_ratio sndbuf_limited_ratio sent_bytes_per_s received_bytes_per_s delivery_rate_bytes_per_s"; return ;;
     "net routes:--table") return ;;
     "net routes:--dev") _sretool_words "$(ls /sys/class/net 2>/dev/null)"; return ;;
-    "net routes:--fields") _sretool_list "family type dst gateway dev table protocol scope prefsrc metric flags nexthops metrics src tos nhid encap pref"; return ;;
-    "net routes:--sort") _sretool_words "family type dst gateway dev table protocol scope prefsrc metric flags nexthops metrics src tos nhid encap pref"; return ;;
+    "net routes:--dst") return ;;
+    "net routes:--matches") return ;;
+    "net routes:--gateway") return ;;
+    "net routes:--protocol") return ;;
+    "net routes:--type") return ;;
+    "net routes:--fields") _sretool_list "family type dst gateway dev table protocol scope prefsrc metric flags nexthops metrics src tos nhid encap pref encap_to"; return ;;
+    "net routes:--sort") _sretool_words "family type dst gateway dev table protocol scope prefsrc metric flags nexthops metrics src tos nhid encap pref encap_to"; return ;;
     "net route:--from-addr") return ;;
     "net route:--iif") _sretool_words "$(ls /sys/class/net 2>/dev/null)"; return ;;
     "net route:--oif") _sretool_words "$(ls /sys/class/net 2>/dev/null)"; return ;;
@@ -158,7 +163,7 @@ _sretool() {
         "sockets listen") _sretool_words "--port --pid --process --unit --tcp --udp --json --jsonl --from --fields --sort --limit --sample -w --watch -c --count -4 -6 --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "sockets show") _sretool_words "--json --jsonl --from --sample -w --watch -c --count --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "sockets summary") _sretool_words "--by --json --jsonl --from --fields --sort --limit --sample -w --watch -c --count -4 -6 --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
-        "net routes") _sretool_words "--table --dev --json --jsonl --from --fields --sort --limit --sample -c --count --changes -4 -6 --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
+        "net routes") _sretool_words "--table --dev --dst --longer --matches --gateway --protocol --type --json --jsonl --from --fields --sort --limit --sample -c --count --changes -4 -6 --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "net route") _sretool_words "--from-addr --iif --oif --mark --uid --proto --sport --dport --json --from --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "net links") _sretool_words "--dev --kind --up --down --json --jsonl --from --fields --sort --limit --sample -w --watch -c --count --changes --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "net neigh") _sretool_words "--dev --state --address --all --json --jsonl --from --fields --sort --limit --sample -w --watch -c --count --changes -4 -6 --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import errno
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from sretool.errors import Unsupported, from_errno
-from sretool.host.source import Bulk, Clock, Completed, Dump, Frames, Source, Stat, StatVfs, Subscription
+from sretool.host.source import (
+    Bulk,
+    Clock,
+    Completed,
+    Dump,
+    Frames,
+    Source,
+    Stat,
+    StatVfs,
+    Subscription,
+    changed,
+)
 
 
 class Fake:
@@ -128,6 +139,12 @@ class Fake:
         if isinstance(found, int):
             raise from_errno(found, request.key)
         return Frames(list(found), True)
+
+    def stream(self, request: Dump) -> Iterator[bytes]:
+        found = self.netlink(request)
+        yield from found.frames
+        if not found.consistent:
+            raise changed(request.key)
 
     def subscribe(self, protocol: int, groups: Sequence[int]) -> Subscription:
         raise Unsupported("netlink groups", "what is recorded does not change")

@@ -8,7 +8,7 @@ import os
 import struct
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from sretool.errors import Missing, Stalled, Unsupported, from_errno
 from sretool.host.guarded import in_child
@@ -197,6 +197,11 @@ class Live:
         from sretool.host import netlink  # sockets and ctypes cost 4 ms that most commands need not pay
 
         return netlink.dump(request, netns)
+
+    def stream(self, request: Dump) -> Iterator[bytes]:
+        from sretool.host import netlink
+
+        return netlink.stream(request)
 
     def subscribe(self, protocol: int, groups: Sequence[int]) -> Subscription:
         from sretool.host import netlink

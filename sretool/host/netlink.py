@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -12,7 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from sretool.errors import Inconsistent, ParseError, SretoolError, Stalled, Unreadable, from_errno
-from sretool.host.source import Dump, Frames
+from sretool.host.source import Dump, Frames, changed
 
 # include/uapi/linux/netlink.h
 NETLINK_ROUTE = 0
@@ -34,7 +35,7 @@ TIMEOUT_S = 10.0
 BATCH = 64
 _CLONE_NEWNET = 0x40000000
 KEPT_BYTES = 1 << 20  # at most net.core.rmem_max is given
-_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP = 270, 1
+_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, _NETLINK_GET_STRICT_CHK = 270, 1, 12
 
 
 def dump(request: Dump, netns: str | None = None) -> Frames:
@@ -139,14 +140,38 @@ def noted(frames: Frames, what: str, errors: list[SretoolError]) -> list[bytes]:
     return frames.frames
 
 
-def _exchange(request: Dump, netns: str | None) -> tuple[list[bytes], bool]:
-    frames: list[bytes] = []
+def stream(request: Dump, netns: str | None = None) -> Iterator[bytes]:
+    """The frames of one dump as they come, one try.
+
+    Raises:
+        SourceError: as `dump`; at the end Inconsistent, when the table changed under the dump.
+    """
     interrupted = False
+    for frame, changing in _received(request, netns):
+        interrupted = interrupted or changing
+        yield frame
+    if interrupted:
+        raise changed(request.key)
+
+
+def _exchange(request: Dump, netns: str | None) -> tuple[list[bytes], bool]:
+    frames, interrupted = [], False
+    for frame, changing in _received(request, netns):
+        interrupted = interrupted or changing
+        frames.append(frame)
+    return frames, interrupted
+
+
+def _received(request: Dump, netns: str | None) -> Iterator[tuple[bytes, bool]]:
+    """Every frame of the answer, and whether the kernel said in it that the table changed."""
     multipart = request.flags & NLM_F_DUMP == NLM_F_DUMP
     buffer = bytearray(RECEIVE_BYTES)
     view = memoryview(buffer)
     with _socket(request.protocol, netns) as sock:
         sock.settimeout(TIMEOUT_S)
+        if request.strict:
+            with contextlib.suppress(OSError):  # before Linux 4.20; the reader filters again
+                sock.setsockopt(_SOL_NETLINK, _NETLINK_GET_STRICT_CHK, 1)
         try:
             sock.send(_request(request, 1))
             while True:
@@ -156,11 +181,10 @@ def _exchange(request: Dump, netns: str | None) -> tuple[list[bytes], bool]:
                 if flags & socket.MSG_TRUNC:
                     raise Unreadable(request.key, "the kernel sent a frame larger than our buffer")
                 frame = bytes(view[:size])
-                done, changed = _status(frame, request.key)
-                interrupted = interrupted or changed
-                frames.append(frame)
+                done, changing = _status(frame, request.key)
+                yield frame, changing
                 if done or not multipart:
-                    return frames, interrupted
+                    return
         except TimeoutError:
             raise Stalled(request.key, f"no answer from the kernel in {TIMEOUT_S:g} s") from None
         except OSError as error:

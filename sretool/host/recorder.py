@@ -16,7 +16,18 @@ from sretool.errors import SourceError, Unsupported, from_errno
 from sretool.host.archive import Writer
 from sretool.host.recording import FORMAT, Moment, netlink_key
 from sretool.host.secrets import mask, mask_lines
-from sretool.host.source import Bulk, Clock, Completed, Dump, Frames, Source, Stat, StatVfs, Subscription
+from sretool.host.source import (
+    Bulk,
+    Clock,
+    Completed,
+    Dump,
+    Frames,
+    Source,
+    Stat,
+    StatVfs,
+    Subscription,
+    changed,
+)
 
 T = TypeVar("T")
 
@@ -201,6 +212,12 @@ class Recorder:
             "sizes": [len(frame) for frame in found.frames],
             "consistent": found.consistent,
         }
+
+    def stream(self, request: Dump) -> Iterator[bytes]:
+        found = self.netlink(request)
+        yield from found.frames
+        if not found.consistent:
+            raise changed(request.key)
 
     def subscribe(self, protocol: int, groups: Sequence[int]) -> Subscription:
         raise Unsupported("netlink groups", "what is recorded does not change")

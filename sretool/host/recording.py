@@ -24,7 +24,7 @@ import json
 import os
 import tarfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -42,6 +42,7 @@ from sretool.host.source import (
     Stat,
     StatVfs,
     Subscription,
+    changed,
 )
 
 FORMAT = "sretool.recording/1"
@@ -160,6 +161,12 @@ class Recording:
             frames.append(blob[at : at + size])
             at += size
         return Frames(frames, entry["consistent"])
+
+    def stream(self, request: Dump) -> Iterator[bytes]:
+        found = self.netlink(request)
+        yield from found.frames
+        if not found.consistent:
+            raise changed(request.key)
 
     def subscribe(self, protocol: int, groups: Sequence[int]) -> Subscription:
         raise Unsupported("netlink groups", "what is recorded does not change")

@@ -7,10 +7,10 @@ errno takes the place of the bytes. Readers never open a file themselves, which 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
-from sretool.errors import Missing, SourceError, SretoolError
+from sretool.errors import Inconsistent, Missing, SourceError, SretoolError
 
 READ_LIMIT_BYTES = 64 * 1024 * 1024
 PID_DIGITS = 7  # of PID_MAX_LIMIT, 2^22 (include/linux/threads.h)
@@ -52,7 +52,9 @@ class StatVfs(NamedTuple):
 
 class Dump(NamedTuple):
     """One netlink request. `key` names what is dumped, without filters: a recording finds it by
-    that name, so a reader must apply its filter again to what comes back.
+    that name, so a reader must apply its filter again to what comes back. `strict`: the kernel is to
+    take header and attributes of the payload as a filter (NETLINK_GET_STRICT_CHK; one that does not
+    know this dumps all).
     """
 
     key: str
@@ -60,6 +62,7 @@ class Dump(NamedTuple):
     type: int
     flags: int
     payload: bytes
+    strict: bool = False
 
 
 class Frames(NamedTuple):
@@ -158,6 +161,13 @@ class Source(Protocol):
     def netlink(self, request: Dump, netns: str | None = None) -> Frames:
         """All frames of one netlink dump, or of one request's single answer."""
 
+    def stream(self, request: Dump) -> Iterator[bytes]:
+        """The frames of one dump as they come, for what is too large to be held; one try.
+
+        Raises:
+            Inconsistent: at the end, when the table changed meanwhile.
+        """
+
     def subscribe(self, protocol: int, groups: Sequence[int]) -> Subscription:
         """What the netlink multicast `groups` of one protocol say from now on; only of a live host."""
 
@@ -171,6 +181,11 @@ class Source(Protocol):
 
     def fact(self, name: str, *args: str) -> bytes:
         """What is no file, frame or command; JSON bytes. The names are listed in `live.FACTS`."""
+
+
+def changed(what: str) -> Inconsistent:
+    """What a stream says at its end when the kernel said that the table changed (NLM_F_DUMP_INTR)."""
+    return Inconsistent(what, "the table changed while it was read: a row may be missing, or twice")
 
 
 T = TypeVar("T")

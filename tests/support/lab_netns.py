@@ -7,8 +7,10 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
+from sretool.host import netlink
 from sretool.host.live import Live
 from sretool.host.source import Dump, Frames
 
@@ -23,6 +25,9 @@ class Inside(Live):
 
     def netlink(self, request: Dump, netns: str | None = None) -> Frames:
         return super().netlink(request, self.path)
+
+    def stream(self, request: Dump) -> Iterator[bytes]:
+        return netlink.stream(request, self.path)
 
 
 class Namespace:

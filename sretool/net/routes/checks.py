@@ -22,7 +22,7 @@ def _subject(routes: list[Route]) -> Subject:
 
 def _look(routes: list[Route]) -> list[str]:
     family = "" if routes[0].family == "inet" else "-6 "
-    return [f"sretool net routes {family}--table {routes[0].table}"]
+    return [f"sretool net routes {family}--table {routes[0].table} --dst {routes[0].dst}"]
 
 
 def _prefixes(routes: list[Route]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import ipaddress
 import socket
 from enum import Enum
 from typing import Annotated, Optional
@@ -17,6 +18,8 @@ from sretool.net.routes import read
 from sretool.net.routes.checks import CHECKS
 from sretool.net.routes.model import Decision, Routes
 from sretool.net.routes.read.health import Health
+from sretool.net.routes.read.names import PROTOCOLS, TYPES, of
+from sretool.net.routes.read.wanted import Wanted
 from sretool.report.answer import Answer
 from sretool.report.check import judge
 
@@ -62,6 +65,8 @@ class Proto(str, Enum):
     ),
     examples=(
         ("sretool net routes --table main", "what ip route shows"),
+        ("sretool net routes --matches 203.0.113.7", "every route that could take packets to it"),
+        ("sretool net routes --dst 10.0.0.0/8 --longer --protocol bird", "what a routing daemon made there"),
         ("sretool net routes --dev eth0 -6 --json", "for a script"),
         ("sretool net routes --changes", "who changes routes, and when"),
     ),
@@ -75,32 +80,105 @@ def routes(
     dev: Annotated[
         Optional[str], typer.Option("--dev", help="Routes out of this interface.", metavar="IFACE")
     ] = None,
+    dst: Annotated[
+        Optional[str],
+        typer.Option("--dst", help="Routes to this prefix, or default.", metavar="PREFIX"),
+    ] = None,
+    longer: Annotated[
+        bool, typer.Option("--longer", help="With --dst: also to the longer prefixes in it.")
+    ] = False,
+    matches: Annotated[
+        Optional[str],
+        typer.Option("--matches", help="Routes whose prefix holds this address.", metavar="ADDR"),
+    ] = None,
+    gateway: Annotated[
+        Optional[str], typer.Option("--gateway", help="Routes by this router.", metavar="ADDR")
+    ] = None,
+    protocol: Annotated[
+        Optional[str],
+        typer.Option("--protocol", help="Routes installed by: kernel, static, dhcp, bird, …", metavar="NAME"),
+    ] = None,
+    type_: Annotated[
+        Optional[str], typer.Option("--type", help="unicast, local, blackhole, …", metavar="TYPE")
+    ] = None,
 ) -> Answer[Routes]:
     """List routes."""
-    families = {4: ("inet",), 6: ("inet6",), None: ("inet", "inet6")}[run.options.family]
+    wanted = _wanted(table, dev, dst, longer, matches, gateway, protocol, type_)
+    families = wanted.of({4: ("inet",), 6: ("inet6",), None: ("inet", "inet6")}[run.options.family])
+    tables = read.tables(run.source)
+    if table is not None and table.isascii() and table.isdigit():
+        wanted = wanted._replace(table=tables[int(table)])
     if run.options.changes:
         from sretool.command.changes import follow
         from sretool.net.routes import follow as changes
         from sretool.net.routes.view import line
 
-        wanted = read.Wanted(table=table, dev=dev)
         told = changes.follow(run.source, families, wanted, run.errors, run.options.deadline)
         return follow(run, told, line)
     rules = with_thresholds(CHECKS, run.options.set_ or ())
+    wanted = wanted._replace(tables=tables)
     compared = run.options.sample > 0
-    ask = read.Ask(families, settings=compared, counters=compared)
+    streams = run.options.jsonl and run.options.sort is None
+    ask = read.Ask(families, not streams, wanted, settings=compared, counters=compared)
     now, before = run.pair(
         functools.partial(read.sample, ask=ask), first=functools.partial(read.sample, ask=read.COUNTERS)
     )
-    name = now.tables[int(table)] if table is not None and table.isascii() and table.isdigit() else table
-    wanted = read.Wanted(table=name, dev=dev)
-    health = Health(now, "" if wanted == read.EVERY else "only some routes were asked for")
-    data = read.build(now, wanted, health)
+    health = Health(now, wanted=wanted)
+    data = Routes([], 0)
+    if streams:
+        from sretool.command.stream import stream
+
+        stream(run, read.stream(run.source, now, families, health))
+    else:
+        data = read.build(now, wanted, health)
     health.compare(now, before)
     run.errors += now.errors
     verdicts = list(judge(rules, health))
     data.checks = [verdict for verdict, _ in verdicts]
     return Answer(data=data, findings=[finding for _, found in verdicts for finding in found])
+
+
+def _wanted(
+    table: str | None,
+    dev: str | None,
+    dst: str | None,
+    longer: bool,
+    matches: str | None,
+    gateway: str | None,
+    protocol: str | None,
+    type_: str | None,
+) -> Wanted:
+    """The filters that were typed.
+
+    Raises:
+        UsageError: what is no prefix, address or type.
+    """
+    if longer and dst is None:
+        raise UsageError("--longer", "needs a prefix", "give --dst")
+    if type_ is not None and type_ not in TYPES:
+        raise UsageError("--type", f"no type is named {type_!r}", f"the types are {', '.join(TYPES[1:])}")
+    try:
+        prefix = None if dst is None else read.prefix(dst)
+    except ValueError as error:
+        raise UsageError("--dst", str(error), "give a prefix, an address, or default") from None
+    addresses = []
+    for option, text in (("--matches", matches), ("--gateway", gateway)):
+        try:
+            addresses.append(None if text is None else ipaddress.ip_address(text))
+        except ValueError as error:
+            raise UsageError(option, str(error), "give an IPv4 or IPv6 address") from None
+    covering, router = addresses
+    number = int(protocol) if protocol is not None and protocol.isascii() and protocol.isdigit() else None
+    return Wanted(
+        table=table,
+        dev=dev,
+        covering=None if covering is None else covering.packed,
+        dst=prefix,
+        inside=longer,
+        gateway=None if router is None else str(router),
+        type=type_,
+        protocol=protocol if number is None else of(PROTOCOLS, number),
+    )
 
 
 @command(

@@ -24,6 +24,8 @@ class NextHop(Struct, frozen=True):
     dev: Device
     weight: Annotated[int, Meta(description="share of the flows (rtnh_hops + 1)")]
     flags: Annotated[list[str], Meta(description="dead, linkdown, onlink, …")]
+    encap: Annotated[Optional[str], Meta(description="encapsulation: mpls, ip, seg6, bpf, …")] = None
+    encap_to: Annotated[Optional[str], Meta(description="its parameters, in the words of ip route")] = None
 
 
 class Route(Struct, gc=False):
@@ -51,6 +53,7 @@ class Route(Struct, gc=False):
     nhid: Annotated[Optional[int], Meta(description="the nexthop object it uses")]
     encap: Annotated[Optional[str], Meta(description="encapsulation: mpls, ip, seg6, …")]
     pref: Annotated[Optional[str], Meta(description="inet6 router preference: low, medium, high")]
+    encap_to: Annotated[Optional[str], Meta(description="its parameters, in the words of ip route")] = None
 
     @property
     def prefix_length(self) -> int:

@@ -30,7 +30,14 @@ def _type(row: Route) -> str:
 
 
 def _gateway(row: Route) -> str:
-    return row.gateway or _nexthops(row)
+    way = row.gateway or legs(row.nexthops)
+    words = [f"nhid {row.nhid}" if row.nhid is not None else "", way, _encap(row)]
+    return " ".join(filter(None, words)) or UNKNOWN
+
+
+def _encap(row: Route | NextHop) -> str:
+    """What packets are wrapped in, as `ip route` writes it."""
+    return " ".join(filter(None, ("encap", row.encap, row.encap_to))) if row.encap else ""
 
 
 def _nexthops(row: Route) -> str:
@@ -46,6 +53,7 @@ def legs(nexthops: Sequence[NextHop]) -> str:
                 *([f"dev {leg.dev}"] if leg.dev else []),
                 *([f"weight {leg.weight}"] if leg.weight != 1 else []),
                 *leg.flags,
+                *([_encap(leg)] if leg.encap else []),
             ]
         )
         for leg in nexthops
@@ -176,6 +184,10 @@ def entry(route: Route) -> str:
     """A route in the words of `ip route`."""
     words = [] if route.type == "unicast" else [route.type]
     words.append(route.dst)
+    if route.nhid is not None:
+        words += ["nhid", str(route.nhid)]
+    if route.encap:
+        words.append(_encap(route))
     if route.gateway:
         words += ["via", route.gateway]
     if route.dev:

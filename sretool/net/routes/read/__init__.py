@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterator, Sequence
 
-from sretool.errors import ParseError
+from sretool.errors import Inconsistent, Missing, ParseError, SourceError
+from sretool.host.source import Source
 from sretool.net.routes.model import Route, Routes
 from sretool.net.routes.read import decode
 from sretool.net.routes.read.decision import ask_for, ask_kernel, build_decision, explain
-from sretool.net.routes.read.decode import EVERY, Wanted
 from sretool.net.routes.read.health import Health
 from sretool.net.routes.read.lookup import Flow
+from sretool.net.routes.read.names import tables
 from sretool.net.routes.read.sample import COUNTERS, EVERYTHING, Ask, Sample, sample
+from sretool.net.routes.read.wanted import EVERY, Wanted
 
 
 def build(now: Sample, wanted: Wanted = EVERY, health: Health | None = None) -> Routes:
@@ -19,15 +22,51 @@ def build(now: Sample, wanted: Wanted = EVERY, health: Health | None = None) -> 
     in `now.errors`.
     """
     rows: list[Route] = []
-    for family, frames in now.frames.items():
+    legs = now.legs()
+    for family, frames in list(now.frames.items()):
         kept = len(rows)
         try:
-            found = decode.decode(frames, family, now.devices, now.tables, wanted)
+            found = decode.decode(frames, family, now.devices, now.tables, wanted, legs)
             rows.extend(found if health is None else health.see(found))
         except ParseError as error:
-            del rows[kept:]
+            del rows[kept:], now.frames[family]
             now.errors.append(error)
     return Routes(rows, len(rows))
+
+
+def stream(source: Source, now: Sample, families: Sequence[str], health: Health) -> Iterator[Route]:
+    """The routes as they come, of a `now` without them; each family is one try. What could not be read,
+    and that the table changed meanwhile, is noted in `now.errors`; a family that came to its end is
+    in `now.frames`, without its frames.
+    """
+    legs = now.legs()
+    for family in families:
+        request = decode.request(family, health.wanted, now.devices)
+        try:
+            frames = source.stream(request)
+            found = decode.decode(frames, family, now.devices, now.tables, health.wanted, legs)
+            yield from health.see(found)
+            now.frames[family] = []
+        except Missing as error:
+            if not request.strict:
+                now.errors.append(error)
+        except Inconsistent as error:
+            now.frames[family] = []
+            now.errors.append(error)
+        except (SourceError, ParseError) as error:
+            now.errors.append(error)
+
+
+def prefix(text: str) -> tuple[bytes, int]:
+    """A destination that the user typed: an address, a prefix, or `default` (of both families).
+
+    Raises:
+        ValueError: neither.
+    """
+    if text == "default":
+        return b"", 0
+    network = ipaddress.ip_network(text)
+    return network.network_address.packed, network.prefixlen
 
 
 def flow_to(destination: str, from_address: str | None, mark: int | None, uid: int) -> Flow:
@@ -57,5 +96,8 @@ __all__ = [
     "build_decision",
     "explain",
     "flow_to",
+    "prefix",
     "sample",
+    "stream",
+    "tables",
 ]

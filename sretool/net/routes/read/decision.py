@@ -13,10 +13,10 @@ from sretool.host.source import Source
 from sretool.net.routes.model import Decision, Hop, NextHop, Route, WayBack
 from sretool.net.routes.read import decode, get, names, rule_words
 from sretool.net.routes.read.around import SILENT
-from sretool.net.routes.read.decode import Wanted
 from sretool.net.routes.read.lookup import REFUSING, Flow, Match, decide, leads_to
 from sretool.net.routes.read.names import TableNames
 from sretool.net.routes.read.sample import Ask, Sample, sample
+from sretool.net.routes.read.wanted import Wanted
 
 NOT_FORWARDED, RP_FILTER = "not-forwarded", "rp-filter"
 REFUSALS = (*REFUSING, "none", NOT_FORWARDED, RP_FILTER)
@@ -95,7 +95,7 @@ def explain(source: Source, flow: Flow) -> tuple[Sample, Decision]:
     if match is not None:
         decision.rule_checked = _agrees(match, route, decision.route)
         if decision.rule_checked:
-            decision.route = decision.route or match.route
+            decision.route = match.route  # as the kernel's own, with a nexthop object's next hops
         else:
             at = "no rule" if match.rule is None else f"rule {match.rule.priority}"
             decision.why = [f"rules and routes as read lead elsewhere: to {match.outcome} by {at}"]
@@ -152,7 +152,7 @@ def _lookup(now: Sample, flow: Flow) -> Match:
         # what the kernel takes where nothing is said (net/ipv4/route.c inet_rtm_getroute)
         flow = flow._replace(protocol=socket.IPPROTO_UDP)
     wanted = Wanted(covering=flow.destination)
-    routes = decode.decode(now.frames[family], family, now.devices, now.tables, wanted)
+    routes = decode.decode(now.frames[family], family, now.devices, now.tables, wanted, now.legs())
     groups = {link.name: link.group for link in (now.links or {}).values() if link.group}
     return decide(now.rules[family], routes, flow, groups)
 
@@ -259,30 +259,11 @@ def _explained(
 
 
 def _hops(now: Sample, flow: Flow, route: Route) -> list[Hop]:
-    legs = route.nexthops or _of_object(now, route)
+    legs = route.nexthops
     if not legs and route.dev is not None:
         legs = [NextHop(route.gateway, route.dev, 1, route.flags)]
     total = sum(leg.weight for leg in legs)
     return [_hop(now, flow, leg, total) for leg in legs]
-
-
-def _of_object(now: Sample, route: Route) -> list[NextHop]:
-    """The legs of a nexthop object that the kernel only names (net.ipv4.nexthop_compat_mode 0)."""
-    if route.nhid is None or route.dev is not None:
-        return []
-    objects = now.nexthops or {}
-    used = objects.get(route.nhid)
-    members = () if used is None else used.members or ((used.id, 1),)
-    return [
-        NextHop(
-            one.gateway,
-            now.devices.get(one.ifindex, f"if{one.ifindex}") if one.ifindex else None,
-            weight,
-            names.flag_names(one.flags),
-        )
-        for id_, weight in members
-        if (one := objects.get(id_)) is not None
-    ]
 
 
 def _hop(now: Sample, flow: Flow, leg: NextHop, total: int) -> Hop:

@@ -8,15 +8,16 @@ from __future__ import annotations
 import socket
 import struct
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Union
 
 from sretool.errors import ParseError
 from sretool.host import netlink
 from sretool.host.source import Dump
 from sretool.net.routes.model import NextHop, Route
-from sretool.net.routes.read import names
+from sretool.net.routes.read import encap, names
 from sretool.net.routes.read.names import TableNames
+from sretool.net.routes.read.wanted import EVERY, Prefixes, Wanted
 
 RTM_NEWROUTE, RTM_GETROUTE = 24, 26
 FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
@@ -24,12 +25,14 @@ RTMSG = struct.Struct("=BBBBBBBBI")
 (RTA_DST, RTA_SRC, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_METRICS, RTA_MULTIPATH) = (
     1, 2, 4, 5, 6, 7, 8, 9,
 )  # fmt: skip
-RTA_TABLE, RTA_MARK, RTA_VIA, RTA_PREF, RTA_ENCAP_TYPE, RTA_UID, RTA_NH_ID = 15, 16, 18, 20, 21, 25, 30
+RTA_TABLE, RTA_MARK, RTA_VIA, RTA_PREF, RTA_ENCAP_TYPE, RTA_ENCAP = 15, 16, 18, 20, 21, 22
+RTA_UID, RTA_NH_ID = 25, 30
 
 _MESSAGE_FORM = "=IH10xBBBBBBBBI"  # nlmsghdr and rtmsg
 _WORD = struct.Struct("=I")
 _WORDS = (RTA_OIF, RTA_PRIORITY, RTA_TABLE)
 LAYOUTS_A_LENGTH = 8
+TEXTS_KEPT = 1 << 14
 _HEAD = struct.Struct("=IH")
 _NEXTHOP = struct.Struct("=HBBi")
 _ntop = socket.inet_ntop
@@ -39,56 +42,81 @@ _NO_LEGS: list[NextHop] = []
 _NO_METRICS: dict[str, int | float | str] = {}
 
 
-def request(family: str) -> Dump:
-    """Every route of one family, all tables."""
-    number = FAMILIES[family]
+def request(family: str, wanted: Wanted = EVERY, devices: Mapping[int, str] | None = None) -> Dump:
+    """The routes of one family, all tables; the kernel leaves out what is not `wanted` where it can
+    (net/ipv4/fib_frontend.c ip_valid_fib_dump_req): by table, protocol, type and device.
+    """
+    filters = _kernel_filters(wanted, devices or {})
+    table = filters.get(RTA_TABLE, 0)
+    payload = RTMSG.pack(
+        FAMILIES[family], 0, 0, 0, min(table, 255), filters.get("protocol", 0), 0, filters.get("type", 0), 0
+    )
+    for kind in (RTA_TABLE, RTA_OIF):
+        if kind in filters:
+            payload += netlink.ATTRIBUTE_HEADER.pack(8, kind) + _WORD.pack(filters[kind])
     return Dump(
         f"route/routes/{4 if family == 'inet' else 6}",
         netlink.NETLINK_ROUTE,
         RTM_GETROUTE,
         netlink.NLM_F_DUMP,
-        RTMSG.pack(number, 0, 0, 0, 0, 0, 0, 0, 0),
+        payload,
+        strict=bool(filters),
     )
 
 
-class Wanted(NamedTuple):
-    """Which routes to make rows of. `covering` keeps those whose destination holds this address."""
-
-    table: str | None = None
-    dev: str | None = None
-    covering: bytes | None = None
-
-
-EVERY = Wanted()
+def _kernel_filters(wanted: Wanted, devices: Mapping[int, str]) -> dict[int | str, int]:
+    asked: tuple[tuple[int | str, str | None, Mapping[int, str]], ...] = (
+        (RTA_TABLE, wanted.table, wanted.tables or {}),
+        (RTA_OIF, wanted.dev, devices),
+        ("protocol", wanted.protocol, names.PROTOCOLS),
+        ("type", wanted.type, dict(enumerate(names.TYPES))),
+    )
+    found = {}
+    for what, name, known in asked:
+        numbers = [number for number, known_as in known.items() if known_as == name]
+        numbers += [int(name)] if name is not None and name.isascii() and name.isdigit() else []
+        if len(numbers) == 1 and 0 < numbers[0] <= (0xFFFFFFFF if isinstance(what, int) else 255):
+            found[what] = numbers[0]  # of several with one name we sort out which ourselves
+    return found
 
 
 def decode(
-    frames: list[bytes],
+    frames: Iterable[bytes],
     family: str,
     devices: Mapping[int, str],
     tables: TableNames,
     wanted: Wanted = EVERY,
+    objects: Mapping[int, list[NextHop]] | None = None,
 ) -> Iterator[Route]:
     """The routes of one dump, cached ones (exceptions) left out as `ip route` does.
+
+    Args:
+        frames: as they were received, or as they come.
+        family: inet or inet6.
+        devices: interface names by index.
+        tables: table names by number.
+        wanted: which routes to make rows of.
+        objects: next hops by nexthop object, for routes that only name one.
 
     Raises:
         ParseError: a message that is cut, or of another family.
     """
     what = f"route/routes/{4 if family == 'inet' else 6}"
     number = FAMILIES[family]
-    covering = None if wanted.covering is None else int.from_bytes(wanted.covering, "big")
-    row = _Rows(family, devices, tables, what)
+    row = _Rows(family, devices, tables, what, objects or {})
+    fits = None
+    if wanted.dst is not None or wanted.covering is not None:
+        fits = Prefixes(wanted, 32 if family == "inet" else 128)
+    late = wanted.narrow
     for values, layout in _messages(frames, what):
         if values[2] != number:
             raise ParseError(what, f"a route of address family {values[2]}")
         if values[10] & names.CLONED:
             continue
-        if covering is not None and not _covers(values, layout, covering, what):
+        if fits is not None and not fits(values[layout.dst] if layout.dst else b"", values[3], what):
             continue
         route = row.make(values, layout)
-        if wanted.table is not None and route.table != wanted.table:
-            continue
-        if wanted.dev is None or wanted.dev in (route.dev, *(leg.dev for leg in route.nexthops)):
+        if not late or wanted.takes(route):
             yield route
 
 
@@ -110,12 +138,22 @@ class _Layout(NamedTuple):
     rest: tuple[tuple[int, int], ...]
 
 
-def _messages(frames: list[bytes], what: str) -> Iterator[tuple[tuple[Any, ...], _Layout]]:
+def _messages(frames: Iterable[bytes], what: str) -> Iterator[tuple[tuple[Any, ...], _Layout]]:
     """Every route message: the header's fields, then a word and a value for each attribute."""
     known: dict[int, list[_Layout]] = {}
+    headers: tuple[int, ...]
+    unpack: Callable[[bytes, int], tuple[Any, ...]]
+    layout = _Layout(_HEAD.unpack_from, (), 0, 0, 0, 0, 0, ())
+    last, unpack, headers, step = 1 << 32, layout.unpack, layout.headers, 0
     for frame in frames:
         at, size = 0, len(frame)
         while at < size:
+            if at + last <= size:  # most messages are as the one before
+                values = unpack(frame, at)
+                if values[0] == last and values[1] == RTM_NEWROUTE and values[11::2] == headers:
+                    yield values, layout
+                    at += step
+                    continue
             length, kind = _HEAD.unpack_from(frame, at) if at + 28 <= size else (0, 0)
             if kind != RTM_NEWROUTE:
                 at = _skip(frame, at, what)
@@ -132,7 +170,8 @@ def _messages(frames: list[bytes], what: str) -> Iterator[tuple[tuple[Any, ...],
                 if len(alike := known.setdefault(length, [])) < LAYOUTS_A_LENGTH:
                     alike.append(layout)
                 yield layout.unpack(frame, at), layout
-            at += (length + 3) & ~3
+            last, unpack, headers, step = length, layout.unpack, layout.headers, (length + 3) & ~3
+            at += step
 
 
 def _layout(frame: bytes, at: int, end: int, what: str) -> _Layout:
@@ -168,8 +207,16 @@ def _layout(frame: bytes, at: int, end: int, what: str) -> _Layout:
 class _Rows:
     """Makes rows; remembers what repeats from row to row."""
 
-    def __init__(self, family: str, devices: Mapping[int, str], tables: TableNames, what: str) -> None:
+    def __init__(
+        self,
+        family: str,
+        devices: Mapping[int, str],
+        tables: TableNames,
+        what: str,
+        objects: Mapping[int, list[NextHop]],
+    ) -> None:
         self.family = family
+        self.objects = objects
         self.number = FAMILIES[family]
         self.bits = 32 if family == "inet" else 128
         self.what = what
@@ -179,11 +226,21 @@ class _Rows:
         self.types = _Named(dict(enumerate(names.TYPES)))
         self.protocols = _Named(names.PROTOCOLS)
         self.scopes = _Named(names.SCOPES)
+        self.head: tuple[int, ...] = ()
+        self.table = self.tos = -1
+        self.type = self.table_name = self.protocol = self.scope = ""
+        self.flags = _NO_FLAGS
 
     def make(self, values: tuple[Any, ...], layout: _Layout) -> Route:
-        _, _, _, dst_len, src_len, tos, table, protocol, scope, kind, flags = values[:11]
+        head, table = values[4:11], values[layout.table] if layout.table else values[6]
+        if head != self.head or table != self.table:  # seldom: most are as the one before
+            self.head, self.table = head, table
+            _, tos, _, protocol, scope, kind, flags = head
+            self.tos, self.type, self.table_name = tos, self.types[kind], self.tables[table]
+            self.protocol, self.scope = self.protocols[protocol], self.scopes[scope]
+            self.flags = names.flag_names(flags) if flags else _NO_FLAGS
         dst = "default"
-        if dst_len:
+        if dst_len := values[3]:
             raw = values[layout.dst] if layout.dst else b""
             try:
                 dst = _ntop(self.number, raw)
@@ -191,34 +248,45 @@ class _Rows:
                 raise ParseError(self.what, f"a destination of {len(raw)} bytes") from None
             if dst_len != self.bits:
                 dst = f"{dst}/{dst_len}"
-        gateway = values[layout.gateway] if layout.gateway else b""
-        legs, more = _NO_LEGS, _PLAIN
+        gateway = self.texts[values[layout.gateway]] if layout.gateway else None
+        dev = self.devices[values[layout.oif]] if layout.oif else None
+        metric = values[layout.metric] if layout.metric else 0
         if layout.rest:
-            rest = {name: values[place] for name, place in layout.rest}
-            gateway = gateway or rest.get(RTA_VIA, b"")[2:]
-            if RTA_MULTIPATH in rest:
-                legs = list(_legs(rest[RTA_MULTIPATH], self.devices, self.texts, self.what))
-            more = _more(rest, src_len, self.texts, self.what)
+            return self._rich(values, layout, dst, gateway, dev, metric)
         return Route(
-            self.family,
-            self.types[kind],
-            dst,
-            self.texts[gateway] if gateway else None,
-            self.devices[values[layout.oif]] if layout.oif else None,
-            self.tables[values[layout.table] if layout.table else table],
-            self.protocols[protocol],
-            self.scopes[scope],
-            more.prefsrc,
-            values[layout.metric] if layout.metric else 0,
-            names.flag_names(flags) if flags else _NO_FLAGS,
-            legs,
-            more.metrics,
-            more.src,
-            tos,
-            more.nhid,
-            more.encap,
-            more.pref,
-        )
+            self.family, self.type, dst, gateway, dev, self.table_name, self.protocol, self.scope, None,
+            metric, self.flags, _NO_LEGS, _NO_METRICS, None, self.tos, None, None, None, None,
+        )  # fmt: skip
+
+    def _rich(
+        self,
+        values: tuple[Any, ...],
+        layout: _Layout,
+        dst: str,
+        gateway: str | None,
+        dev: str | None,
+        metric: int,
+    ) -> Route:
+        """A route with what few have."""
+        rest = {name: values[place] for name, place in layout.rest}
+        via = rest.get(RTA_VIA, b"")[2:]
+        if gateway is None and via:
+            gateway = self.texts[via]
+        legs = _NO_LEGS
+        if RTA_MULTIPATH in rest:
+            legs = list(_legs(rest[RTA_MULTIPATH], self.devices, self.texts, self.what))
+        more = _more(rest, values[4], self.texts, self.what)
+        if more.nhid is not None and dev is None and not legs:
+            # net.ipv4.nexthop_compat_mode 0: the kernel names the object and nothing else
+            legs = self.objects.get(more.nhid, _NO_LEGS)
+            if len(legs) == 1:
+                gateway, dev, legs = legs[0].gateway, legs[0].dev, _NO_LEGS
+        return Route(
+            self.family, self.type, dst, gateway, dev, self.table_name, self.protocol, self.scope,
+            more.prefsrc, metric, self.flags, legs, more.metrics, more.src, self.tos, more.nhid,
+            more.encap, more.pref,
+            more.encap_to,
+        )  # fmt: skip
 
 
 class _Devices(dict[int, Union[str, None]]):
@@ -255,9 +323,13 @@ def address(raw: bytes, what: str = "route") -> str:
 
 
 class _Texts(dict[bytes, str]):
-    """Address text by its bytes, made once: gateways repeat."""
+    """Address text by its bytes, made once: gateways repeat. Where each route has its own (of a million)
+    they are not kept for ever.
+    """
 
     def __missing__(self, raw: bytes) -> str:
+        if len(self) >= TEXTS_KEPT:
+            self.clear()
         made = self[raw] = address(raw)
         return made
 
@@ -279,9 +351,10 @@ class _More(NamedTuple):
     nhid: int | None
     encap: str | None
     pref: str | None
+    encap_to: str | None
 
 
-_PLAIN = _More(None, _NO_METRICS, None, None, None, None)
+_PLAIN = _More(None, _NO_METRICS, None, None, None, None, None)
 
 
 def _more(rest: dict[int, bytes], src_len: int, texts: _Texts, what: str) -> _More:
@@ -291,20 +364,24 @@ def _more(rest: dict[int, bytes], src_len: int, texts: _Texts, what: str) -> _Mo
         if src_len > len(rest[RTA_SRC]) * 8:
             raise ParseError(what, f"a source prefix of {src_len} bits in {len(rest[RTA_SRC])} bytes")
         src = src if src_len == len(rest[RTA_SRC]) * 8 else f"{src}/{src_len}"
-    encap = pref = None
-    if RTA_ENCAP_TYPE in rest:
-        number = _number(rest[RTA_ENCAP_TYPE])
-        encap = names.ENCAPS[number] if number < len(names.ENCAPS) else f"unknown-{number}"
-    if RTA_PREF in rest:
-        pref = names.of(names.PREFERENCES, _number(rest[RTA_PREF]))
+    pref = names.of(names.PREFERENCES, _number(rest[RTA_PREF])) if RTA_PREF in rest else None
+    kind, to = _encap(rest, what)
     return _More(
         texts[rest[RTA_PREFSRC]] if RTA_PREFSRC in rest else None,
         metrics(rest[RTA_METRICS], what) if RTA_METRICS in rest else _NO_METRICS,
         src,
         _number(rest[RTA_NH_ID]) if RTA_NH_ID in rest else None,
-        None if encap == "none" else encap,
+        kind,
         pref,
+        to,
     )
+
+
+def _encap(values: Mapping[int, bytes], what: str) -> tuple[str | None, str | None]:
+    if RTA_ENCAP_TYPE not in values:
+        return None, None
+    number = _number(values[RTA_ENCAP_TYPE])
+    return encap.name(number), encap.words(number, values.get(RTA_ENCAP, b""), what)
 
 
 def _number(raw: bytes) -> int:
@@ -338,27 +415,13 @@ def _legs(raw: bytes, devices: _Devices, texts: _Texts, what: str) -> Iterator[N
         length, flags, hops, index = _NEXTHOP.unpack_from(raw, at)
         if length < _NEXTHOP.size or at + length > len(raw):
             raise ParseError(what, f"a next hop of {length} bytes at {at} of {len(raw)}")
-        gateway = None
-        for kind, value in netlink.attributes(raw[at + _NEXTHOP.size : at + length], 0, what):
-            if kind == RTA_GATEWAY:
-                gateway = texts[value]
-            elif kind == RTA_VIA:
-                gateway = texts[value[2:]]
+        values = dict(netlink.attributes(raw[at + _NEXTHOP.size : at + length], 0, what))
+        gateway = values.get(RTA_GATEWAY) or values.get(RTA_VIA, b"")[2:]
         yield NextHop(
-            gateway,
+            texts[gateway] if gateway else None,
             devices[index],
             hops + 1,
             names.flag_names(flags) if flags else _NO_FLAGS,
+            *_encap(values, what),
         )
         at += (length + 3) & ~3
-
-
-def _covers(values: tuple[Any, ...], layout: _Layout, wanted: int, what: str) -> bool:
-    bits = values[3]
-    if not bits:
-        return True
-    dst = values[layout.dst] if layout.dst else b""
-    shift = len(dst) * 8 - bits
-    if shift < 0:
-        raise ParseError(what, f"a prefix of {bits} bits in {len(dst)} bytes")
-    return bool(int.from_bytes(dst, "big") >> shift == wanted >> shift)

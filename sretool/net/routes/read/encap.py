@@ -50,7 +50,7 @@ def _ip(values: dict[int, bytes]) -> str:
     found = []
     for kind, word in ((1, "id"), (3, "src"), (2, "dst"), (4, "ttl"), (5, "tos")):
         raw = values.get(kind, b"")
-        if kind in (2, 3) and len(raw) in (4, 16):
+        if kind in (2, 3) and len(raw) in (4, 16) and any(raw):
             family = socket.AF_INET if len(raw) == 4 else socket.AF_INET6
             found.append(f"{word} {socket.inet_ntop(family, raw)}")
         elif kind not in (2, 3) and any(raw):

@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeVar
 from sretool.host.netstat import increase
 from sretool.net.routes.model import Decision, Hop, NextHop, Route, WayBack
 from sretool.net.routes.read.sample import Sample
+from sretool.net.routes.read.wanted import EVERY, Wanted
 
 T = TypeVar("T")
 MOST = 1000
@@ -61,9 +62,10 @@ class Health:
     all were).
     """
 
-    def __init__(self, now: Sample, partly: str = "") -> None:
-        self.partly = partly
-        self.families = tuple(now.frames)
+    def __init__(self, now: Sample, partly: str = "", wanted: Wanted = EVERY) -> None:
+        self.wanted = wanted
+        self.partly = partly or ("only some routes were asked for" if wanted.narrow else "")
+        self._frames = now.frames
         self.defaults: dict[str, int] = {}
         self.addressed: set[str] = set()
         self.legs: list[Legs] = []
@@ -74,6 +76,11 @@ class Health:
         self._default_devs: set[str] = set()
         self._links = None if now.links is None else {link.name: link for link in now.links.values()}
         self.links_read = self._links is not None
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Those whose routes could be read to their end."""
+        return tuple(self._frames)
 
     def see(self, routes: Iterable[Route]) -> Iterator[Route]:
         """The same routes, looked at on their way."""

@@ -5,29 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from sretool.errors import ParseError, SourceError, SretoolError
+from sretool.errors import Missing, ParseError, SourceError, SretoolError
 from sretool.host import netlink, netstat
 from sretool.host.identity import identity
 from sretool.host.interfaces import LINKS
 from sretool.host.source import Clock, Dump, Source
+from sretool.net.routes.model import NextHop
 from sretool.net.routes.read import around, decode, names, nexthops, rules
 from sretool.net.routes.read.around import LinkState
 from sretool.net.routes.read.names import TableNames
 from sretool.net.routes.read.nexthops import Nexthop
 from sretool.net.routes.read.rules import Rule
+from sretool.net.routes.read.wanted import EVERY, Wanted
 
 CONF = "/proc/sys/net/ipv4/conf"
 _CONF_FILES = ("rp_filter", "forwarding")
+_COMPAT = "/proc/sys/net/ipv4/nexthop_compat_mode"
 _HASH_POLICY = "/proc/sys/net/{}/fib_multipath_hash_policy"
 _FORWARDING6 = "/proc/sys/net/ipv6/conf/all/forwarding"
 
 
 class Ask(NamedTuple):
-    """What to read: routes of these families; policy rules; what the fate of a route depends on
+    """What to read: routes of these families (`routes` False: they are streamed later), of which the
+    kernel may leave out what is not `wanted`; policy rules; what the fate of a route depends on
     (nexthop objects, neighbours); settings; counters.
     """
 
     families: tuple[str, ...] = ("inet", "inet6")
+    routes: bool = True
+    wanted: Wanted = EVERY
     rules: bool = False
     around: bool = False
     settings: bool = False
@@ -69,6 +75,26 @@ class Sample(NamedTuple):
     settings: Settings | None = None
     counters: netstat.Counters | None = None
 
+    def legs(self) -> dict[int, list[NextHop]]:
+        """The next hops that each nexthop object stands for."""
+        objects = self.nexthops or {}
+        found = {}
+        for id_, used in objects.items():
+            members = used.members or ((id_, 1),)
+            found[id_] = [
+                NextHop(
+                    one.gateway,
+                    self.devices.get(one.ifindex, f"if{one.ifindex}") if one.ifindex else None,
+                    weight,
+                    names.flag_names(one.flags),
+                    one.encap,
+                    one.encap_to,
+                )
+                for member, weight in members
+                if (one := objects.get(member)) is not None
+            ]
+        return found
+
     def link(self, name: str | None) -> LinkState | None:
         """The state of an interface, by its name."""
         return next((link for link in (self.links or {}).values() if link.name == name), None)
@@ -93,21 +119,23 @@ def sample(source: Source, ask: Ask) -> Sample:
     try:
         if ask.families and (raw := dump(LINKS)) is not None:
             links = around.links(raw)
-        if ask.around and (raw := dump(nexthops.NEXTHOPS)) is not None:
+        # otherwise the kernel writes the next hops of an object into each route that uses it
+        bare = ask.families and _read(source, _COMPAT) == 0
+        if (ask.around or bare) and (raw := dump(nexthops.NEXTHOPS)) is not None:
             objects = {one.id: one for one in nexthops.read(raw)}
         if ask.around and (raw := dump(around.NEIGHBOURS)) is not None:
             neighbours = around.neighbours(raw, links or {})
     except ParseError as error:
         errors.append(error)
+    devices = {index: link.name for index, link in (links or {}).items()}
     for family in ask.families:
-        if (raw := dump(decode.request(family))) is not None:
+        if ask.routes and (raw := _routes(source, family, ask.wanted, devices, errors)) is not None:
             frames[family] = raw
         try:
             if ask.rules and (raw := dump(rules.request(family))) is not None:
                 found[family] = rules.decode(raw, family, tables)
         except ParseError as error:
             errors.append(error)
-    devices = {index: link.name for index, link in (links or {}).items()}
     return Sample(
         clock,
         frames,
@@ -122,6 +150,21 @@ def sample(source: Source, ask: Ask) -> Sample:
         settings(source, devices.values()) if ask.settings else None,
         netstat.read(source, errors) if ask.counters else None,
     )
+
+
+def _routes(
+    source: Source, family: str, wanted: Wanted, devices: Mapping[int, str], errors: list[SretoolError]
+) -> list[bytes] | None:
+    request = decode.request(family, wanted, devices)
+    try:
+        return netlink.noted(source.netlink(request), request.key, errors)
+    except Missing as error:
+        if request.strict:  # the table that was asked for is not there: it has no routes
+            return []
+        errors.append(error)
+    except SourceError as error:
+        errors.append(error)
+    return None
 
 
 def settings(source: Source, devices: Iterable[str]) -> Settings:
