@@ -50,6 +50,10 @@ def _sockets(count: int) -> Iterator[Row]:
             listing, (*listing, "--json"), (*inside, "ss", "-tanp"), (*inside, sys.executable, "-c", PSUTIL)
         )
         few, least = beside((*listing, "state listening"), (*inside, "ss", "-tlnp"))
+        counting = (*inside, SRETOOL, "sockets", "summary", "--sample", "0")
+        counted, health, each, infos = beside(
+            counting, (*counting, "--by", "peer"), (*inside, "ss", "-tanp"), (*inside, "ss", "-tanOi")
+        )
     job = f"{count:,} TCP sockets with process and unit"
     note = f"{megabytes(ours)}, target 150"
     yield Row(job, "ss -tanp", ours.wall_s, peer.wall_s, "s", "≤ 0.25×", note)
@@ -58,6 +62,11 @@ def _sockets(count: int) -> Iterator[Row]:
     )
     yield Row("the same, table", "psutil", ours.wall_s, known.wall_s, "s", "–", f"psutil {megabytes(known)}")
     yield Row("only those that listen", "ss -tlnp", few.wall_s, least.wall_s, "s", "–", megabytes(few))
+    job = f"{count:,} sockets counted by state, process, peer"
+    yield Row(job, "ss -tanp", counted.wall_s, each.wall_s, "s", "–", megabytes(counted))
+    yield Row(
+        "the same with path health", "ss -tanOi", health.wall_s, infos.wall_s, "s", "–", megabytes(health)
+    )
 
 
 def _routes(count: int) -> Iterator[Row]:

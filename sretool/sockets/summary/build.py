@@ -167,17 +167,10 @@ def _destinations(
 def _syn_queues(counts: Counts, whose: Attributor) -> list[model.SynQueue]:
     queues = []
     for (local, port), number in counts.handshakes.items():
-        found = next(
-            (
-                record
-                for at in (local, *UNSPECIFIED)
-                if (record := counts.listeners.get((at, port))) is not None
-            ),
-            None,
-        )
-        pid = None if found is None else whose.holders.get(found[0][16])
-        who = whose.of(pid or 0)
-        limit = None if found is None else found[0][14]
+        at = next(((one, port) for one in (local, *UNSPECIFIED) if (one, port) in counts.listeners), None)
+        pid = None if at is None else whose.holders.get(counts.listeners[at][0][16])
+        who = whose.of(pid or NOBODY)
+        limit = None if at is None else counts.backlogs[at]
         queues.append(
             model.SynQueue(address(local), socket.ntohs(port), number, limit, who.process, pid, who.unit)
         )
@@ -235,7 +228,7 @@ def _udp_drops(now: Sample, before: Sample | None, whose: Attributor) -> list[mo
             grown = memory.drops  # it was opened in between
         peerless = not values[7] and values[9] in UNSPECIFIED
         pid = whose.holders.get(values[16])
-        who = whose.of(pid or 0)
+        who = whose.of(pid or NOBODY)
         rows.append(
             model.UdpDrops(
                 address(plain(values[8])),

@@ -22,7 +22,8 @@ class Counts(NamedTuple):
     peers: by remote address, protocol, state, and whether it came to a listening port.
     destinations: TCP connections from here, by local and remote address, remote port, whether in
         time-wait, and pid; only those whose local port connect() may have chosen.
-    listeners: TCP by local address and port; the largest backlog of several.
+    listeners: TCP by local address and port; of several (SO_REUSEPORT) the one with the longest queue.
+    backlogs: by the same, the sum of theirs.
     handshakes: TCP in syn-recv by local address and port.
     """
 
@@ -31,6 +32,7 @@ class Counts(NamedTuple):
     peers: Counter[tuple[bytes, str, int, bool]]
     destinations: Counter[tuple[bytes, bytes, int, bool, int]]
     listeners: dict[tuple[bytes, int], diag.Record]
+    backlogs: Counter[tuple[bytes, int]]
     handshakes: Counter[tuple[bytes, int]]
 
     @property
@@ -47,13 +49,13 @@ def count(tables: Iterable[diag.Table], holders: dict[int, int], chosen: frozens
         holders: pid by inode.
         chosen: local ports that connect() chooses from.
     """
-    found = Counts(Counter(), Counter(), Counter(), Counter(), {}, Counter())
+    found = Counts(Counter(), Counter(), Counter(), Counter(), {}, Counter(), Counter())
     tables = list(tables)
     for table in tables:
         if table.protocol == "tcp":
             for record in table.records:
                 if record[0][3] == diag.LISTEN:
-                    _listener(found.listeners, record)
+                    _listener(found, record)
     listening = {port for _, port in found.listeners}
     # what comes to a listener's port has not taken it
     ours = frozenset(map(socket.htons, chosen)) - listening
@@ -90,12 +92,12 @@ def count(tables: Iterable[diag.Table], holders: dict[int, int], chosen: frozens
     return found
 
 
-def _listener(known: dict[tuple[bytes, int], diag.Record], record: diag.Record) -> None:
-    """Of those that share a port (SO_REUSEPORT) the one with the longest queue."""
+def _listener(found: Counts, record: diag.Record) -> None:
     values = record[0]
     key = plain(values[8]), values[6]
-    if key not in known or values[13] > known[key][0][13]:
-        known[key] = record
+    found.backlogs[key] += values[14]
+    if key not in found.listeners or values[13] > found.listeners[key][0][13]:
+        found.listeners[key] = record
 
 
 def address(packed: bytes) -> str:

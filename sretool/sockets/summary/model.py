@@ -205,7 +205,8 @@ class SynQueue(Struct, gc=False):
     local_port: Annotated[int, Meta(description="port it listens on")]
     waiting: Annotated[int, Meta(description="connections in syn-recv")]
     limit: Annotated[
-        Optional[int], Meta(description="the listener's backlog: so many before it is full; null: it is gone")
+        Optional[int],
+        Meta(description="backlog of the listener, or of all that share the port; null: it is gone"),
     ]
     process: Process
     pid: Pid

@@ -13,6 +13,7 @@ from sretool.sockets.model import endpoint
 from sretool.sockets.summary.model import DEFAULT, HEALTH, Destination, Group, Limit, Peer, Summary
 
 NEAR, FULL = 0.8, 0.95
+SMALL = 30  # lines of a terminal
 _TITLES = {
     "processes": "PROCS",
     "established": "ESTAB",
@@ -50,14 +51,16 @@ def summary(data: Summary, look: Look) -> list[Block]:
     if data.fares:
         return _paths(data, look)
     lines = look.terminal.lines
-    each = None if look.verbose else 3 if lines is not None and lines < 30 else 5 if lines is not None else 10
+    each = None if look.verbose else 10 if lines is None else 2 if lines < SMALL else 5
     blocks: list[Block] = [Lines(list(_states(data)), indent=2), _limits(data.limits, each)]
     if look.findings:
         blocks.append(FINDINGS)
     blocks.append(_groups(data, look))
     if data.peers:
         blocks.append(_peers(data, each))
-    if data.destinations:
+    small = lines is not None and lines < SMALL and not look.verbose
+    # of a far end the limits above tell already
+    if data.destinations and not (small and (data.destinations[0].used_ratio or 0) < NEAR):
         blocks.append(_destinations(data, each))
     if notes := list(_notes(data, look.verbose)):
         blocks.append(Lines(notes, indent=2))
@@ -108,8 +111,10 @@ def _paths(data: Summary, look: Look) -> list[Block]:
     notes: list[Line] = []
     if data.window_s is None:
         notes.append([("one reading: what is of the sample is not known (--sample)", "warning")])
-    notes += [*_notes(data, look.verbose), [(EXPLAINED, "dim")]]
-    return [*blocks, Lines(notes, indent=2)]
+    notes += _notes(data, look.verbose)
+    if look.fields == DEFAULT:
+        notes.append([(EXPLAINED, "dim")])
+    return [*blocks, Lines(notes, indent=2)] if notes else blocks
 
 
 def _losing(row: Group) -> Style:
@@ -155,7 +160,8 @@ def _limits(rows: list[Limit], each: int | None) -> Block:
 
 def _where(row: Limit) -> str:
     if row.scope == "host":
-        return "the whole host" + (", a limit that namespaces do not show" if row.limit is None else "")
+        hidden = row.used is not None and row.limit is None
+        return "the whole host" + ("; a namespace does not show its limit" if hidden else "")
     return "this network namespace" if row.scope == "namespace" else row.where
 
 

@@ -279,6 +279,17 @@ def test_syn_backlog(now, outcome):
         assert finding(model, "tcp.syn-backlog").subject.id == "192.0.2.1:80"
 
 
+def test_listeners_that_share_a_port_share_its_handshakes():
+    pair = b"".join(
+        frames.socket_message("0.0.0.0", 80, inode=inode, queues=(inode - 1000, 10)) for inode in (1000, 1001)
+    )
+    half = frames.socket_message("192.0.2.1", 80, "198.51.100.1", 9, state=3, inode=0)
+    model = answer(host(tcp=pair + half))
+    assert [(row.waiting, row.limit) for row in model.syn_queues] == [(1, 20)]
+    [row] = [row for row in model.limits if row.name == "accept-queue"]
+    assert (row.used, row.limit) == (1, 10)  # of the fuller one
+
+
 def datagrams(drops: int, queue: int = 0, cookie: int = 7) -> bytes:
     return frames.socket_message(
         "192.0.2.1",

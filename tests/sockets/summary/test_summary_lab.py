@@ -6,6 +6,7 @@ against a threshold that twenty of them pass, and TCP memory is a crafted host (
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -412,13 +413,15 @@ def drain(s, slow):
     while not slow and a.recv(65536): pass
 def send(c):
     try:
-        while True: c.sendall(b"x" * 1400); time.sleep(0.0005)
+        while True: c.sendall(b"x" * 1400); time.sleep(0.004)
     except OSError: pass
-def start(address, slow=False):
+def start(address, count=1, slow=False):
     s = server(address, 9000)
-    threading.Thread(target=drain, args=(s, slow), daemon=True).start()
-    threading.Thread(target=send, args=(client(address, 9000),), daemon=True).start()
-for address in sys.argv[1:]: start(address)
+    for _ in range(count):
+        threading.Thread(target=drain, args=(s, slow), daemon=True).start()
+        threading.Thread(target=send, args=(client(address, 9000),), daemon=True).start()
+start("127.0.0.2")
+start("127.0.0.3", 8)  # one alone may wait for its next timeout all the while
 start("127.0.0.9", slow=True)
 wait()
 """
@@ -436,8 +439,8 @@ def lossy():
     with Namespace() as ns:
         # at its input: what its output drops TCP hears of, and does not call lost
         ns.run("nft", "add table inet t; add chain inet t in { type filter hook input priority 0; }")
-        ns.run("nft", "add rule inet t in ip daddr 127.0.0.3 tcp dport 9000 numgen random mod 5 == 0 drop")
-        ns.python(SEND, "127.0.0.2", "127.0.0.3")
+        ns.run("nft", "add rule inet t in ip daddr 127.0.0.3 tcp dport 9000 numgen random mod 8 == 0 drop")
+        ns.python(SEND)
         yield ns
 
 
@@ -452,10 +455,11 @@ def test_the_peer_that_loses_segments_is_named(lossy):
     assert rows["127.0.0.1"]["received_bytes_per_s"] > 10_000  # the same, as the servers see it
     assert bad["segments_retransmitted"] >= 10
     assert bad["bytes_retransmitted"] > 10_000
-    assert 0.02 < bad["retransmitted_ratio"] < 0.6
+    assert 0.02 < bad["retransmitted_ratio"] < 0.7
     [finding] = found(document, "tcp.retransmissions-by-peer")
     assert (finding["subject"]["id"], finding["subject"]["name"]) == ("127.0.0.3", "sender")
-    assert "1 of 2 peers that data went to lost so many" in finding["summary"]
+    # the one that does not read is sent to until its window is full
+    assert re.search(r"; 1 of [23] peers that data went to lost so many", finding["summary"])
     # the worst stands first
     assert document["data"]["groups"][0]["remote_address"] == "127.0.0.3"
 
@@ -469,11 +473,11 @@ def test_a_peer_that_does_not_read_holds_its_sender_up(lossy):
 
 def test_the_same_by_process_unit_and_route(lossy):
     [row] = ask(lossy, "--by", "process", "--sample", 0.3)["data"]["groups"]
-    assert (row["process"], row["connections"]) == ("sender", 6)
+    assert (row["process"], row["connections"]) == ("sender", 20)
     [row] = ask(lossy, "--by", "unit", "--sample", 0.3)["data"]["groups"]
-    assert (row["process"], row["connections"]) == (None, 6)
+    assert (row["process"], row["connections"]) == (None, 20)
     [row] = ask(lossy, "--by", "route", "--sample", 0.3)["data"]["groups"]
-    assert (row["route"], row["connections"]) == ("this host", 6)
+    assert (row["route"], row["connections"]) == ("this host", 20)
     text = sretool("sockets", "summary", "--by", "peer", "--sample", 0.3, netns=lossy.name).out
     assert text.splitlines()[0].split()[:4] == ["PEER", "CONNS", "RESENT", "OF"]
 

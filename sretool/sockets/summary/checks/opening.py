@@ -73,7 +73,7 @@ def _full_destination(model: Summary, row: Destination, rule: Rule[Summary]) -> 
             ),
             Evidence("in time-wait", row.time_wait, "ports", None, "sock_diag"),
         ],
-        next=[f"sretool sockets list --port {row.remote_port} --sort process"],
+        next=[f"sretool sockets list 'dst {endpoint(row.remote_address, row.remote_port)}' --sort process"],
     )
 
 
