@@ -174,7 +174,7 @@ def _idle(row: LinkRow) -> bool:
     remedy="spread the load or take a larger instance type: the hypervisor queues or drops what is beyond "
     "the allowance, and nothing on this host changes that; fewer DNS and metadata requests for linklocal, "
     "fewer tracked connections for conntrack",
-    refs=("https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/monitoring-network-performance-ena.html",),
+    refs=("AWS EC2 User Guide, Monitor network performance for ENA settings", "man:ethtool(8)"),
 )
 def allowance_exceeded(model: LinkRows, rule: Rule[LinkRows]) -> Iterator[Finding]:
     """An AWS instance used more of the network than its type may: the hypervisor queued or dropped
