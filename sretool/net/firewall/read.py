@@ -110,10 +110,13 @@ def _iptables(source: Source, errors: list[SretoolError]) -> list[nft.Ruleset] |
 def _saved(source: Source, family: str) -> bytes:
     for argv in iptables.SAVES[family]:
         try:
-            return _run(source, argv)
+            saved = _run(source, argv)
         except Missing:
             continue
-    raise Unsupported(iptables.SAVES[family][1][0], "not installed, and there are tables of legacy iptables")
+        if b"(nf_tables)" not in saved.partition(b"\n")[0]:
+            return saved
+    name = iptables.SAVES[family][0][0]
+    raise Unsupported(name, "not installed, and there are tables of legacy iptables")
 
 
 def build(now: Sample, before: Sample | None = None) -> Firewall:

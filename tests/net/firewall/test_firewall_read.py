@@ -241,8 +241,15 @@ def test_two_rules_with_the_same_words_are_told_apart():
 
 def test_iptables_that_is_not_installed_is_an_error_where_it_has_tables():
     now = read.sample(host(files={iptables.NAMES["ip6"]: "filter\n"}))
-    assert [(error.code, error.what) for error in now.errors] == [("unsupported", "ip6tables-save")]
+    assert [(error.code, error.what) for error in now.errors] == [("unsupported", "ip6tables-legacy-save")]
     assert read.build(now).iptables is None
+
+
+def test_iptables_that_speaks_to_nftables_does_not_stand_for_the_other():
+    saved = SAVED.replace(b"iptables-save v1.8.9 on", b"iptables-save v1.8.9 (nf_tables) on")
+    now = read.sample(legacy(saved))
+    assert [error.code for error in now.errors] == ["unsupported"]
+    assert read.build(now).rules == []
 
 
 def test_without_nft_what_iptables_has_is_still_there():

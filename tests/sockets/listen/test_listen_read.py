@@ -244,7 +244,7 @@ class Bursts(Fake):
         return Frames([frames.socket_message(queues=(next(self.queues), 8)) + frames.DONE], True)
 
 
-def watched(source: Bursts, seconds: float = 0.2) -> tuple[Listening, Peaks]:
+def watched(source: Bursts, seconds: float = 0.4) -> tuple[Listening, Peaks]:
     peaks = Peaks(("inet",))
     ask = Ask(ASK.sockets._replace(udp_states=0, families=("inet",)))
     now, before = Sampler(source, seconds).pair(lambda host: sample(host, ask), peaks.during)
