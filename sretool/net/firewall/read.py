@@ -6,7 +6,7 @@ import contextlib
 from collections import Counter
 from typing import NamedTuple
 
-from sretool.errors import Denied, Missing, ParseError, SourceError, SretoolError, Unsupported
+from sretool.errors import Denied, Missing, ParseError, SourceError, SretoolError, Unreadable, Unsupported
 from sretool.host.identity import identity
 from sretool.host.source import Clock, Completed, Source
 from sretool.net.firewall import iptables, nft
@@ -14,6 +14,7 @@ from sretool.net.firewall.model import Chain, Firewall, Rule
 from sretool.report.escape import text
 
 TIMEOUT_S = 20.0
+PRINTED_AT_MOST = 16 << 20  # where a Source cuts: some 45,000 rules
 MODULE = "/sys/module/nf_tables"
 DENIED = "Operation not permitted"
 HINT = "run with sudo: the rules need CAP_NET_ADMIN"
@@ -80,6 +81,8 @@ def _run(source: Source, argv: tuple[str, ...]) -> bytes:
     done = source.run(argv, TIMEOUT_S)
     if done.exit_code != 0:
         raise _failure(argv[0], done)
+    if len(done.stdout) >= PRINTED_AT_MOST:
+        raise Unreadable(argv[0], f"prints more than {PRINTED_AT_MOST >> 20} MiB of rules")
     return done.stdout
 
 

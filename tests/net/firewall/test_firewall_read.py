@@ -295,6 +295,20 @@ def test_without_the_right_there_is_one_error():
     assert "could be read" in text(data)
 
 
+def test_rules_that_were_cut_are_none(monkeypatch):
+    monkeypatch.setattr(read, "PRINTED_AT_MOST", 40)
+    now = read.sample(host(chain(**HOOK)))
+    assert [error.code for error in now.errors] == ["unreadable"]
+    assert read.build(now).nftables is None
+
+
+def test_words_with_escapes_do_not_reach_the_terminal():
+    words = b'table inet t {\n\tchain c {\n\t\tlog prefix "\x1b[31m\xff" counter drop # handle 2\n\t}\n}\n'
+    shown = text(seen(host(chain(**HOOK), rule(2, counter(), DROP), words=words)))
+    assert "\\x1b[31m" in shown
+    assert "\x1b" not in shown
+
+
 @pytest.mark.parametrize("raw", [b"", b"{}", b"[]", b'{"nftables": [3]}', b'{"nftables": [{"rule": {}}]}'])
 def test_what_nft_never_prints_is_an_error(raw):
     with pytest.raises(ParseError):
