@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from sretool.errors import Ambiguous, Denied, Missing, NotRecorded, SretoolError, UsageError, from_errno
 from sretool.host.source import PID_DIGITS, Source
+from sretool.sockets.filter import tree
 from sretool.sockets.read import diag
 
 FORMS = "LOCAL-REMOTE as 192.0.2.1:443-198.51.100.7:51514, an end alone, :PORT, an inode or a pid"
@@ -22,6 +23,13 @@ class End(NamedTuple):
 
     address: bytes | None
     port: int | None
+
+    def at(self, end: tree.End) -> tree.Node:
+        """As a filter of that end."""
+        address = self.address or b""
+        if not address and self.port is None:
+            return tree.ALL
+        return tree.Host(end, address, len(address) * 8, self.port)
 
     def fits(self, address: bytes, port: int) -> bool:
         """Whether it is this end, both as the kernel has them; IPv4 on an inet6 socket is IPv4."""
@@ -40,9 +48,18 @@ class Wanted(NamedTuple):
     number: int = 0
 
     @property
-    def port(self) -> int | None:
-        """A port that all of them have."""
-        return next((end.port for end in (self.local, self.remote) if end is not None and end.port), None)
+    def filter(self) -> tree.Node | None:
+        """What the kernel can tell of it; None: it knows no inodes and no processes."""
+        if self.local is None:
+            return None
+        if self.remote is None:
+            return tree.any_of([self.local.at("local"), self.local.at("remote")])
+        return tree.any_of(
+            [
+                tree.all_of([self.local.at("local"), self.remote.at("remote")]),
+                tree.all_of([self.remote.at("local"), self.local.at("remote")]),
+            ]
+        )
 
 
 def parse(given: str, peer: str | None = None) -> Wanted:
@@ -143,6 +160,17 @@ def select(source: Source, tables: list[diag.Table], wanted: Wanted) -> list[dia
     found = both(local, remote)
     # as the other host has written it; on loopback both are here, and the first is meant
     return found if _count(found) else both(remote, local)
+
+
+def exactly(tables: list[diag.Table]) -> tree.Node:
+    """These sockets, and others between the same ends."""
+    found = []
+    for table in tables:
+        for record in table.records:
+            (address, port), (peer, peer_port) = _ends(record[0])
+            local, remote = End(plain(address), socket.ntohs(port)), End(plain(peer), socket.ntohs(peer_port))
+            found.append(tree.all_of([local.at("local"), remote.at("remote")]))
+    return tree.any_of(found)
 
 
 def _ends(values: diag.Values) -> tuple[tuple[bytes, int], tuple[bytes, int]]:
