@@ -45,3 +45,13 @@ def test_only_the_listeners_of_the_owner_asked_for(option: tuple[str, object]) -
 @pytest.mark.parametrize("option", [("--pid", 1), ("--process", "systemd"), ("--unit", "clients")])
 def test_no_listener_when_the_owner_has_none(option: tuple[str, object]) -> None:
     assert rows("listen", *option) == []
+
+
+def test_a_connection_nobody_accepted_is_of_the_unit_that_should() -> None:
+    waiting = rows("list", "--unit", "app", "--state", "close-wait")
+    assert len(waiting) == 5
+    assert {(row["pid"], row["inode"], row["unit"]) for row in waiting} == {(None, None, "app.service")}
+    assert rows("list", "cgroup /system.slice/app.service state close-wait") == [
+        {**row, "cgroup_id": rows("list", "cgroup /system.slice/app.service")[0]["cgroup_id"]}
+        for row in waiting
+    ]

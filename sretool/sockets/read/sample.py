@@ -161,10 +161,12 @@ def _owners(source: Source, ask: Ask, inodes: set[int], errors: list[SretoolErro
 
 
 def _cgroups(source: Source, records: list[diag.Record], found: Owners) -> dict[int, str]:
-    """Paths by cgroup id, for the sockets whose process was not seen."""
+    """Paths by cgroup id, for the sockets whose process was not seen, and those that no process holds:
+    connections that nobody accepted yet, and what is still sent after a close.
+    """
     ids = set()
-    for record in records if found.missing else ():
-        if record[0][16] in found.missing:
+    for record in records:
+        if record[0][16] in found.missing or (not record[0][16] and record[0][3] != diag.TIME_WAIT):
             try:
                 number = diag.cgroup_id(diag.attributes(record, "inet-diag"))
             except ParseError:

@@ -68,9 +68,10 @@ def attributor(now: Sample) -> Callable[[diag.Record], Whose]:
     held, cgroups = holder(now), now.cgroups
 
     def whose(record: diag.Record) -> Whose:
-        inode = record[0][16]
-        found = held(inode)
-        return _by_cgroup(record, now) if found is NOBODY and cgroups and inode else found
+        found = held(record[0][16])
+        # in time-wait it has no cgroup any more
+        known = cgroups and found is NOBODY and record[0][3] != diag.TIME_WAIT
+        return _by_cgroup(record, now) if known else found
 
     return whose
 
