@@ -51,7 +51,5 @@ def test_a_connection_nobody_accepted_is_of_the_unit_that_should() -> None:
     waiting = rows("list", "--unit", "app", "--state", "close-wait")
     assert len(waiting) == 5
     assert {(row["pid"], row["inode"], row["unit"]) for row in waiting} == {(None, None, "app.service")}
-    assert rows("list", "cgroup /system.slice/app.service state close-wait") == [
-        {**row, "cgroup_id": rows("list", "cgroup /system.slice/app.service")[0]["cgroup_id"]}
-        for row in waiting
-    ]
+    of_cgroup = rows("list", "cgroup /system.slice/app.service and state close-wait")
+    assert [row["remote_port"] for row in of_cgroup] == [row["remote_port"] for row in waiting]
