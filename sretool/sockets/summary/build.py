@@ -19,7 +19,7 @@ from sretool.sockets.summary.groups import Grouper, groups
 from sretool.sockets.summary.health import by_cookie
 from sretool.sockets.summary.kernel import Kernel
 from sretool.sockets.summary.model import LISTED, By, CloseWait, Summary
-from sretool.sockets.summary.read import Sample
+from sretool.sockets.summary.read import FAMILIES, Sample
 from sretool.sockets.summary.whose import Attributor, Whose
 
 COUNTED = (
@@ -81,16 +81,28 @@ def build(now: Sample, before: Sample | None = None, by: By = "process", *, heal
 
 
 def _states(now: Sample, counts: Counts) -> Iterator[model.States]:
-    tables: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    for (protocol, family, state), number in counts.states.items():
-        tables[protocol, family][state_name(protocol, state)] += number
+    """TCP and UDP first, then the others that could be listed, then those that the kernel only counts."""
+    tables: dict[tuple[str, str | None], Counter[str]] = defaultdict(Counter)
+    for (protocol, version, state), number in sorted(counts.states.items()):
+        tables[protocol, version][state_name(protocol, state)] += number
     assert now.sockets is not None
     dumped = {(table.protocol, table.family) for table in now.sockets.tables}
-    for (protocol, family), states in sorted(tables.items()):
-        yield model.States(protocol, family, states.total(), dict(states.most_common()), "sock_diag")
+    listed = set()
+    if now.others is not None:
+        for table in now.others.tables:
+            listed.add(table.protocol)
+            names = [state_name(table.protocol, values[3]) for values, _, _ in table.records]
+            tables[table.protocol, table.family].update(names)
+        for protocol, rows in now.others.others.items():
+            listed.add(protocol)
+            tables[protocol, None].update(row.state for row in rows)
+    for (protocol, family), states in tables.items():
+        if states:
+            yield model.States(protocol, family, states.total(), dict(states.most_common()), "sock_diag")
     for line in now.kernel.protocols:
-        table = _TABLES.get(line.name)
-        if line.sockets > 0 and (table is None or (table not in dumped and table[1] in now.families)):
+        table_of = _TABLES.get(line.name)
+        known = FAMILIES.get(line.name) in listed if table_of is None else table_of in dumped
+        if line.sockets > 0 and not known and (table_of is None or table_of[1] in now.families):
             yield model.States(line.name, None, line.sockets, {}, "/proc/net/protocols")
 
 

@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from sretool.sockets import states
 from sretool.sockets.read import diag
 
 HIDDEN, NOBODY = -1, 0  # in place of a pid
-SYN_SENT, CLOSE_WAIT = 2, 8
+CLOSE_WAIT = states.NUMBERS["close-wait"]
 _MAPPED = bytes(10) + b"\xff\xff"
 
 

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping
 from typing import NamedTuple
 
+from sretool.sockets import states
 from sretool.sockets.read import diag
 from sretool.sockets.summary import count
 from sretool.sockets.summary.count import HIDDEN, NOBODY, plain
@@ -15,17 +16,15 @@ from sretool.sockets.summary.whose import NOBODY as NO_ONE
 from sretool.sockets.summary.whose import Attributor
 
 _KINDS = {
-    diag.ESTABLISHED: "established",
-    diag.LISTEN: "listen",
-    count.CLOSE_WAIT: "close_wait",
-    count.SYN_SENT: "opening",
-    diag.SYN_RECV: "opening",
-    diag.NEW_SYN_RECV: "opening",
-    4: "closing",  # fin-wait-1
-    5: "closing",  # fin-wait-2
-    diag.TIME_WAIT: "closing",
-    9: "closing",  # last-ack
-    11: "closing",  # closing
+    states.NUMBERS[name]: kind
+    for kind, names in {
+        "established": ("established",),
+        "listen": ("listen",),
+        "close_wait": ("close-wait",),
+        "opening": ("syn-sent", "syn-recv", "new-syn-recv"),
+        "closing": ("fin-wait-1", "fin-wait-2", "time-wait", "last-ack", "closing"),
+    }.items()
+    for name in names
 }
 Pair = tuple[bytes, bytes]
 """Local and remote address, as `count.plain` gives them."""
@@ -113,8 +112,8 @@ def groups(
     earlier = None if window is None else before
     for table in tables:
         raws = grouper.raw(table)
-        states = [values[3] for values, _, _ in table.records]
-        for (raw, pid, state), number in Counter(zip(raws, grouper.pids(table), states)).items():
+        each = zip(raws, grouper.pids(table), (values[3] for values, _, _ in table.records))
+        for (raw, pid, state), number in Counter(each).items():
             if (key := grouper.key(raw)) is not None:
                 kinds[key][_kind(table.protocol, state)] += number
                 if pid > 0:

@@ -44,9 +44,12 @@ class Limit(Struct, gc=False):
 class States(Struct, gc=False):
     """Sockets of one protocol."""
 
-    protocol: Annotated[str, Meta(description="tcp, udp, …; as in /proc/net/protocols where source says so")]
+    protocol: Annotated[
+        str, Meta(description="tcp, udp, unix, raw, …; as in /proc/net/protocols where source says so")
+    ]
     family: Annotated[
-        Optional[str], Meta(description="inet or inet6; null where only the protocol is counted")
+        Optional[str],
+        Meta(description="inet or inet6; null where the protocol has none, or only it is counted"),
     ]
     sockets: Annotated[int, Meta(description="all of them")]
     states: Annotated[dict[str, int], Meta(description="by state, the most first; empty where not known")]

@@ -5,20 +5,34 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
-from sretool.errors import ParseError, SourceError, SretoolError
+from sretool.errors import NotRecorded, ParseError, SourceError, SretoolError, Unsupported
 from sretool.host import interfaces
 from sretool.host.source import Clock, Source
 from sretool.net.routes import read as net_routes
 from sretool.net.routes.read import get, names
 from sretool.net.routes.read.lookup import Flow
 from sretool.sockets import read as sockets
+from sretool.sockets import states
 from sretool.sockets.read import diag
 from sretool.sockets.summary import kernel
-from sretool.sockets.summary.count import plain
+from sretool.sockets.summary.count import CLOSE_WAIT, plain
 from sretool.sockets.summary.health import by_cookie
 from sretool.sockets.summary.kernel import Kernel
 
-_CLOSE_WAIT = 8  # include/net/tcp_states.h
+FAMILIES = {
+    "UNIX": "unix",
+    "UNIX-STREAM": "unix",
+    "PACKET": "packet",
+    "RAW": "raw",
+    "RAWv6": "raw",
+    "UDP-Lite": "udplite",
+    "UDPLITEv6": "udplite",
+    "MPTCP": "mptcp",
+    "MPTCPv6": "mptcp",
+    "AF_VSOCK": "vsock",
+    "NETLINK": "netlink",
+}
+"""What /proc/net/protocols calls those that are neither TCP nor UDP."""
 
 
 ROUTED_LIVE, ROUTED_RECORDED = 2000, 200
@@ -59,7 +73,8 @@ def compared(families: tuple[str, ...], *, info: bool = False) -> Ask:
 class Sample(NamedTuple):
     """One reading. `waiting` are the sockets in close-wait again, with tcp_info; `routes` by local and
     remote address, packed, IPv4 as such. `numbers` are all that a reading which is only compared keeps of
-    TCP: see `health.by_cookie`.
+    TCP: see `health.by_cookie`. `others` are the sockets that are neither TCP nor UDP, as far as they could
+    be listed.
     """
 
     clock: Clock
@@ -70,6 +85,7 @@ class Sample(NamedTuple):
     errors: list[SretoolError]
     routes: dict[tuple[bytes, bytes], str] = {}
     numbers: dict[int, bytes] | None = None
+    others: sockets.Sample | None = None
 
 
 def sample(source: Source, ask: Ask) -> Sample:
@@ -91,14 +107,14 @@ def sample(source: Source, ask: Ask) -> Sample:
     if ask.sockets.info:
         waiting = [_in_close_wait(table) for table in found.tables if table.protocol == "tcp"]
     elif any(
-        values[3] == _CLOSE_WAIT
+        values[3] == CLOSE_WAIT
         for table in found.tables
         if table.protocol == "tcp"
         for values, _, _ in table.records
     ):
         # tcp_info of all would be 30 MB of 100,000; what fails here failed there
         again = sockets.Ask(
-            tcp_states=1 << _CLOSE_WAIT,
+            tcp_states=1 << CLOSE_WAIT,
             udp_states=0,
             families=ask.sockets.families,
             info=True,
@@ -106,11 +122,36 @@ def sample(source: Source, ask: Ask) -> Sample:
             users=False,
         )
         waiting = sockets.sample(source, again).tables
-    return Sample(clock, ask.sockets.families, found, waiting, limits, errors, routes)
+    return Sample(
+        clock,
+        ask.sockets.families,
+        found,
+        waiting,
+        limits,
+        errors,
+        routes,
+        None,
+        _others(source, ask, limits, errors),
+    )
+
+
+def _others(source: Source, ask: Ask, limits: Kernel, errors: list[SretoolError]) -> sockets.Sample | None:
+    """The families of which there are any: no other's module has to be loaded. For one that cannot be
+    listed the kernel's own count stands.
+    """
+    kinds = {kind for line in limits.protocols if line.sockets and (kind := FAMILIES.get(line.name))}
+    if not kinds or ask.sockets is None:
+        return None
+    every = dict.fromkeys(sorted(kinds), states.ALL_STATES)
+    found = sockets.sample(
+        source, sockets.Ask(0, 0, ask.sockets.families, owners=False, users=False, others=every)
+    )
+    errors += [error for error in found.errors if not isinstance(error, (Unsupported, NotRecorded))]
+    return found
 
 
 def _in_close_wait(table: diag.Table) -> diag.Table:
-    return table._replace(records=[record for record in table.records if record[0][3] == _CLOSE_WAIT])
+    return table._replace(records=[record for record in table.records if record[0][3] == CLOSE_WAIT])
 
 
 def _routes(

@@ -126,18 +126,28 @@ def _losing(row: Group) -> Style:
 
 def _states(data: Summary) -> Iterator[Line]:
     """TCP and UDP by state, both families together; the rest in one line."""
-    protocols: dict[str, Counter[str]] = {}
+    protocols: dict[str, Counter[str]] = {"tcp": Counter(), "udp": Counter()}
+    others: dict[str, Counter[str]] = {}
     for row in data.states:
-        if row.source == "sock_diag":
-            protocols.setdefault(row.protocol, Counter()).update(row.states)
-    if not protocols:
-        yield "no TCP or UDP socket"
+        known = protocols.get(row.protocol)
+        (known if known is not None else others.setdefault(row.protocol, Counter())).update(
+            row.states or {"": row.sockets}
+        )
     for protocol, states in protocols.items():
-        each = ", ".join(f"{state} {number}" for state, number in states.most_common())
-        yield [(f"{protocol} {states.total()}", "strong"), (f": {each}", "")]
-    others = [f"{row.protocol} {row.sockets}" for row in data.states if row.source != "sock_diag"]
+        if states:
+            yield [(f"{protocol} {states.total()}", "strong"), (f": {_each(states)}", "")]
+    if not data.sockets:
+        yield "no TCP or UDP socket"
     if others:
-        yield [(f"others: {', '.join(others)}", "dim")]
+        parts = [
+            f"{name} {states.total()}" + (f" ({_each(states)})" if "" not in states else "")
+            for name, states in others.items()
+        ]
+        yield [(f"others: {', '.join(parts)}", "dim")]
+
+
+def _each(states: Counter[str]) -> str:
+    return ", ".join(f"{state} {number}" for state, number in states.most_common())
 
 
 def _limits(rows: list[Limit], each: int | None) -> Block:

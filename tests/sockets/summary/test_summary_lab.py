@@ -128,6 +128,34 @@ def test_counts_are_those_of_ss(busy):
 
 
 @pytest.mark.oracle
+def test_other_families_are_those_of_ss():
+    if shutil.which("ss") is None:
+        pytest.skip("ss is not here")
+    script = (
+        HEAD
+        + """
+keep += [*socket.socketpair(), *socket.socketpair(type=socket.SOCK_DGRAM)]
+u = socket.socket(socket.AF_UNIX); u.bind("\\0sretool-summary"); u.listen(); keep.append(u)
+keep.append(socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP))
+keep.append(socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0))
+wait()
+"""
+    )
+    with Namespace() as ns:
+        ns.python(script)
+        rows = ask(ns, "--sample", 0)["data"]["states"]
+        ours = {row["protocol"]: row for row in rows}
+        for name, flag in (("unix", "-x"), ("raw", "-w"), ("packet", "-0")):
+            if ours.get(name, {}).get("source") == "sock_diag":  # else this kernel lacks the module
+                assert ours[name]["sockets"] == len(ns.run("ss", "-Ha", flag).splitlines()), name
+        if "unix" in ours:
+            assert ours["unix"]["states"] == {"established": 4, "listen": 1}
+        assert len([name for name in ours if name.lower().startswith(("unix", "raw", "packet"))]) == 3
+        text = sretool("sockets", "summary", "--sample", 0, netns=ns.name).out
+        assert text.startswith("no TCP or UDP socket\nothers: ")
+
+
+@pytest.mark.oracle
 def test_counters_are_those_of_nstat(busy):
     ns, _ = busy
     if shutil.which("nstat") is None:
