@@ -45,7 +45,7 @@ complete -c sretool -n "__sretool_at ' procs'" -a oom -d 'Show who would be kill
 complete -c sretool -n "__sretool_at ' cgroups'" -a tree -d 'Show the tree of control groups.'
 complete -c sretool -n "__sretool_at ' cgroups'" -a top -d 'Show units and containers by what matters now: who waits, and who makes them wait.'
 complete -c sretool -n "__sretool_at ' cgroups'" -a show -d 'Show one control group on one screen.'
-complete -c sretool -n "__sretool_at ' sockets'" -a list -d 'List TCP and UDP sockets with their owners.'
+complete -c sretool -n "__sretool_at ' sockets'" -a list -d 'List sockets with their owners: TCP and UDP, or the families named.'
 complete -c sretool -n "__sretool_at ' sockets'" -a listen -d 'List listeners, those in trouble first.'
 complete -c sretool -n "__sretool_at ' sockets'" -a show -d 'Show one socket: its queues, path, limits, and what holds it up.'
 complete -c sretool -n "__sretool_at ' sockets'" -a summary -d 'Count sockets by state, process and peer, and hold them against their limits.'

@@ -6,7 +6,10 @@ GROUP = Group(
     "Sockets: who talks, who listens, which queue is full.",
     {
         "Commands": {
-            "list": Entry("sretool.sockets.commands:list_", "List TCP and UDP sockets with their owners."),
+            "list": Entry(
+                "sretool.sockets.commands:list_",
+                "List sockets with their owners: TCP and UDP, or the families named.",
+            ),
             "listen": Entry("sretool.sockets.listen.cli:listen", "List listeners, those in trouble first."),
             "show": Entry(
                 "sretool.sockets.show.cli:show",
