@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, TypeVar
 import msgspec
 
 from sretool.errors import SourceError, Unsupported, from_errno
+from sretool.host import tcp_keys
 from sretool.host.archive import Writer
 from sretool.host.recording import FORMAT, Moment, netlink_key
 from sretool.host.secrets import mask, mask_lines
@@ -200,6 +201,8 @@ class Recorder:
     def netlink(self, request: Dump, netns: str | None = None) -> Frames:
         key = netlink_key(request, netns)
         found = self._noting("netlink", key, self._inner.netlink, request, netns)
+        if request.key.startswith("inet-diag/"):
+            found = tcp_keys.blanked(found)
         self._keep_frames(key, found)
         return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import shutil
 
@@ -270,6 +271,34 @@ def test_a_recording_shows_the_same(quiet, tmp_path):
         assert theirs["rates"]["window_s"] > 0
         if ours["socket"]["state"] == "close-wait":
             assert (theirs["route"]["type"], theirs["route"]["method"]) == ("local", "computed")
+
+
+KEYED = """
+import socket, struct, sys
+listener = socket.socket(); listener.bind(("127.0.0.1", 5401))
+address = struct.pack(">H4s", 0, socket.inet_aton("127.0.0.1"))
+key = struct.pack("=H126sBBHI80s", 2, address, 0, 0, 11, 0, bytes(range(200, 211)))  # struct tcp_md5sig
+try: listener.setsockopt(socket.IPPROTO_TCP, 14, key)  # TCP_MD5SIG
+except OSError: print("none", flush=True)
+else:
+    listener.listen(); print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_recording_holds_no_keys(tmp_path):
+    with Namespace() as ns:
+        try:
+            ns.python(KEYED)
+        except AssertionError:
+            pytest.skip("this kernel has no TCP-MD5")
+        assert shown(ns, ":5401", "--sample", 0)["data"]["sockets"][0]["options"]["md5_keys"] == 1
+        saved = sretool("snapshot", "save", tmp_path / "r.tar.gz", "--sample", 0, netns=ns.name)
+        assert saved.code == 0, saved.err
+    with gzip.open(tmp_path / "r.tar.gz") as file:
+        assert bytes(range(200, 211)) not in file.read()
+    done = sretool("--from", tmp_path / "r.tar.gz", "sockets", "show", ":5401", "--json")
+    assert done.json["data"]["sockets"][0]["options"]["md5_keys"] == 1
 
 
 def sending(data: dict, port: int) -> dict:

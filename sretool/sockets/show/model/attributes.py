@@ -124,9 +124,6 @@ class Options(Struct):
     md5_keys: Annotated[
         Optional[int], Meta(description="TCP-MD5 keys it has, for root only (INET_DIAG_MD5SIG); null: none")
     ]
-    bpf_maps: Annotated[
-        list[int] | None, Meta(description="BPF maps with storage on it (INET_DIAG_SK_BPF_STORAGES)")
-    ]
     unknown: Annotated[
         list[str], Meta(description="attributes this version does not know or cannot read: unknown-24")
     ]

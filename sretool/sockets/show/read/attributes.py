@@ -9,15 +9,15 @@ from typing import Any
 
 from sretool.errors import ParseError
 from sretool.host import netlink
+from sretool.host.tcp_keys import ENTRY_BYTES
 from sretool.sockets.read import diag
 from sretool.sockets.show.model import Bbr, Congestion, Dctcp, Memory, Mptcp, Options, Tls, Vegas
 
 # include/uapi/linux/inet_diag.h
 VEGASINFO, CONG, TOS, TCLASS, SKMEMINFO, SHUTDOWN, DCTCPINFO = 3, 4, 5, 6, 7, 8, 9
 PROTOCOL, SKV6ONLY, PAD, MARK, BBRINFO, CLASS_ID, MD5SIG = 10, 11, 14, 15, 16, 17, 18
-ULP_INFO, SK_BPF_STORAGES, CGROUP_ID, SOCKOPT = 19, 20, 21, 22
+ULP_INFO, CGROUP_ID, SOCKOPT = 19, 21, 22
 _ELSEWHERE = (1, diag.INET_DIAG_INFO, PROTOCOL, PAD, CGROUP_ID)  # 1: MEMINFO, never asked for
-_MD5SIG_BYTES = 104  # struct tcp_diag_md5sig, include/uapi/linux/tcp.h
 
 # struct inet_diag_sockopt: two bytes of bits, in this order
 _SOCKOPT = (
@@ -58,7 +58,7 @@ class Attributes:
         self.unknown: list[str] = []
         self._found = found
         known = {*_ELSEWHERE, VEGASINFO, CONG, TOS, TCLASS, SKMEMINFO, SHUTDOWN, DCTCPINFO, SKV6ONLY, MARK}
-        known |= {BBRINFO, CLASS_ID, MD5SIG, ULP_INFO, SK_BPF_STORAGES, SOCKOPT}
+        known |= {BBRINFO, CLASS_ID, MD5SIG, ULP_INFO, SOCKOPT}
         self._strange(*(kind for kind in sorted(found) if kind not in known))
         self.memory = self._read(SKMEMINFO, _memory)
         self.congestion = self._congestion()
@@ -102,8 +102,7 @@ class Attributes:
             upper_layer=upper,
             tls=tls,
             mptcp=mptcp,
-            md5_keys=self._read(MD5SIG, lambda raw: len(raw) // _MD5SIG_BYTES),
-            bpf_maps=self._read(SK_BPF_STORAGES, _bpf_maps),
+            md5_keys=self._read(MD5SIG, lambda raw: len(raw) // ENTRY_BYTES),
             unknown=self.unknown,
         )
 
@@ -237,9 +236,3 @@ def _mptcp(found: dict[int, bytes]) -> Mptcp:
         map_bytes=number(7, _short),
         offset=number(6, _word),
     )
-
-
-def _bpf_maps(raw: bytes) -> list[int]:
-    """Ids of the maps; SK_DIAG_BPF_STORAGE_MAP_ID of include/uapi/linux/sock_diag.h."""
-    found = [_nested(value) for _, value in netlink.attributes(raw, 0, "inet-diag")]
-    return [_word(one[2]) for one in found if 2 in one]

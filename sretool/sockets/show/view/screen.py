@@ -205,8 +205,6 @@ def _options(one: Detail, verbose: bool) -> Iterator[Row]:
     words += [name for name in found.flags or () if verbose or name not in ("is_icsk", "mc_loop", "mc_all")]
     if found.md5_keys:
         words.append(f"TCP-MD5, {count_text(found.md5_keys, 'key')}")
-    if found.bpf_maps:
-        words.append(f"storage of BPF maps {', '.join(map(str, found.bpf_maps))}")
     if words:
         yield "set", ", ".join(words)
     shut = [name for name, closed in (("read", found.shut_read), ("write", found.shut_write)) if closed]
