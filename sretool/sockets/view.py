@@ -51,6 +51,7 @@ _NUMBERS = (
 )
 _PATH_COLUMNS = 18
 """Room for most IPv4 addresses with their port, and for the start of a path."""
+_NAME_COLUMNS = 16
 
 
 def listing(data: Sockets, look: Look) -> list[Block]:
@@ -61,14 +62,14 @@ def listing(data: Sockets, look: Look) -> list[Block]:
     if fields == DEFAULT_FIELDS and any(isinstance(row.netns, str) for row in data.sockets):
         fields = ("netns", *fields)
     shown = columns(fields, cells, drop, {})
+    least = {"NETNS": _NAME_COLUMNS}
     if any(row.family not in ("inet", "inet6") for row in data.sockets):
         # an address is never cut, the path of a UNIX socket may have to be
-        shown = [
-            structs.replace(column, flexible=True, least=_PATH_COLUMNS)
-            if column.title in ("LOCAL", "REMOTE")
-            else column
-            for column in shown
-        ]
+        least |= {"LOCAL": _PATH_COLUMNS, "REMOTE": _PATH_COLUMNS}
+    shown = [
+        structs.replace(column, flexible=True, least=least[column.title]) if column.title in least else column
+        for column in shown
+    ]
     return [Table(shown, data.sockets, empty="no socket matches", hidden=look.hidden)]
 
 
@@ -91,7 +92,7 @@ def columns(
         titles=_TITLES,
         cells=texts,
         right=_NUMBERS,
-        flexible=("unit", "process", "cgroup", "netns"),
+        flexible=("unit", "process", "cgroup"),
         drop=[name for name in drop if name in shown],
         styles=styles,
     )
