@@ -47,12 +47,12 @@ def zero_window_check(model: Shown, rule: Rule[Shown]) -> Iterator[Finding]:
             continue
         found += 1
         if found <= _NAMED:
-            yield _zero_window(one, probes, rule)
+            yield _zero_window(one, probes, model.netns, rule)
     if unsure:
         raise Unknown("it takes two readings, and there was one")
 
 
-def _zero_window(one: Detail, probes: int, rule: Rule[Shown]) -> Finding:
+def _zero_window(one: Detail, probes: int, elsewhere: str | None, rule: Rule[Shown]) -> Finding:
     window = one.tcp.sending.window_bytes if one.tcp is not None else None
     return rule.finding(
         "warning",
@@ -64,7 +64,7 @@ def _zero_window(one: Detail, probes: int, rule: Rule[Shown]) -> Finding:
             Evidence("probes", probes, "probes", rule["probes"], "tcp_info tcpi_backoff"),
             Evidence("waits to be sent", one.socket.send_q_bytes, "bytes", None, "sock_diag idiag_wqueue"),
         ],
-        next=[f"sretool sockets show {_argument(one.socket)} -w"],
+        next=[f"sretool sockets show {_argument(one.socket, elsewhere)} -w"],
     )
 
 
@@ -150,8 +150,10 @@ def subject(row: Socket) -> Subject:
     return Subject("socket", ends, row.process or "", row.unit or "", row.pid)
 
 
-def _argument(row: Socket) -> str:
-    return str(row.inode) if row.inode else subject(row).id
+def _argument(row: Socket, elsewhere: str | None) -> str:
+    if elsewhere is not None:  # only by its process it is found in another network namespace
+        return f"pid:{row.pid}"
+    return f"inode:{row.inode}" if row.inode else subject(row).id
 
 
 def _peer(row: Socket) -> str:
