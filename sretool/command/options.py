@@ -183,7 +183,6 @@ SETS: dict[str, tuple[str, ...]] = {
     "interval": ("sample",),
     "comparable": ("sample",),
     "sampled": ("sample", "watch", "count", "jsonl"),
-    "repeated": ("sample", "watch", "count", "jsonl"),  # two readings only when it is watched or followed
     "followed": ("changes", "count", "jsonl"),
     "family": ("four", "six"),
     "network": ("interface", "timeout"),

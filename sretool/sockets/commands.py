@@ -52,7 +52,7 @@ AllOption = Annotated[bool, typer.Option("--all", help="Every family.")]
 @command(
     "sockets.list",
     view="sretool.sockets.view:listing",
-    options=("passive", "list", "repeated", "followed", "family"),
+    options=("passive", "list", "sampled", "followed", "family"),
     rows="sockets",
     default_fields=DEFAULT_FIELDS,
     how=(

@@ -32,6 +32,10 @@ ARGUMENTS: dict[str, list[str]] = {
 HINTS = ".                3600000 NS    a.root.test.\na.root.test.     3600000 A     127.0.0.53\n"
 
 
+ONE_READING = {"sockets list"}
+"""They take --sample, and two readings only when they are watched or followed."""
+
+
 def takes(words: str, option: str) -> bool:
     """Whether the command has this flag."""
     return any(option in param.flags for param in COMMANDS[words].params)
