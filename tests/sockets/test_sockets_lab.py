@@ -261,3 +261,27 @@ def test_bad_usage(options, said):
     assert (done.code, done.out) == (64, "")
     assert said in done.err
     assert done.err.count("\n") == 1
+
+
+BOUND = """
+import socket, sys
+s = socket.socket(); s.bind(("127.0.0.1", 7777))
+u = socket.socket(type=socket.SOCK_DGRAM); u.bind(("127.0.0.1", 7777))
+print("ready", flush=True); sys.stdin.read()
+"""
+
+
+def test_what_is_bound_and_no_more_is_listed_by_name_only():
+    with Namespace() as ns:
+        ns.python(BOUND)
+
+        def states(*words: str) -> list[str]:
+            done = sretool("sockets", "list", *words, "--json", netns=ns.name)
+            return [row["state"] for row in done.json["data"]["sockets"]]
+
+        assert states("sport = :7777") == ["unconnected"]
+        named = states("state bound-inactive")
+        if not named:
+            pytest.skip("this kernel does not list them (it came with 6.8)")
+        assert named == states("--state", "bound-inactive") == ["bound-inactive"]
+        assert states("state bound-inactive or sport = :7777") == ["bound-inactive", "unconnected"]

@@ -101,6 +101,8 @@ def decode(frames: list[bytes], protocol: str, family: str, mask: int) -> list[R
         ParseError: a message that is cut, or of another family.
     """
     what = f"inet-diag/{protocol}/{family}"
+    if protocol == "tcp" and mask >> states.BOUND_INACTIVE & 1:
+        mask |= 1 << CLOSED  # what the kernel says of them: see `rows.state_name`
     unpack = _MESSAGES[family].unpack_from
     number = FAMILIES[family]
     # in a dump of state syn-recv the kernel includes what it calls new-syn-recv, and says syn-recv

@@ -87,4 +87,8 @@ def state_name(protocol: str, state: int) -> str:
     """The state in lower case, as ss's --state takes it (without connections: a peer or none)."""
     if protocol not in diag.CONNECTIONS:
         return diag.UDP_STATES.get(state) or f"unknown-{state}"
+    if protocol == "tcp" and state == diag.CLOSED:
+        # asked for as bound-inactive, told as closed (net/ipv4/inet_diag.c inet_diag_dump_icsk); TCP
+        # sockets that are closed and no more are in no table
+        return "bound-inactive"
     return diag.TCP_STATES[state] if 0 < state < len(diag.TCP_STATES) else f"unknown-{state}"
