@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from sretool.sockets import states
@@ -50,20 +50,20 @@ class Grouper:
         self._routes = routes
         self._keys: dict[Hashable, Key | None] = {}
 
-    def raw(self, table: diag.Table) -> list[Hashable]:
-        """What decides on the group of each socket of the table; sockets of one group may have different
-        ones.
+    def raw(self, table: diag.Table, pids: Sequence[int]) -> Sequence[Hashable]:
+        """What decides on the group of each socket of the table, whose processes are `pids`; sockets of
+        one group may have different ones.
         """
         if self._by == "peer":
             return [values[9] if values[7] else None for values, _, _ in table.records]
         if self._by == "route":
             return [(values[8], values[9]) if values[7] else None for values, _, _ in table.records]
-        pids: list[Hashable] = list(self.pids(table))
-        if self._whose.cgroups:
-            for place, pid in enumerate(pids):
-                if pid == HIDDEN:
-                    pids[place] = self._whose.cgroup(table.records[place])
-        return pids
+        if not self._whose.cgroups:
+            return pids
+        records = table.records
+        return [
+            pid if pid != HIDDEN else self._whose.cgroup(records[place]) for place, pid in enumerate(pids)
+        ]
 
     def pids(self, table: diag.Table) -> list[int]:
         """The process of each."""
@@ -111,8 +111,9 @@ def groups(
     fares: dict[Key, Health] = defaultdict(Health)
     earlier = None if window is None else before
     for table in tables:
-        raws = grouper.raw(table)
-        each = zip(raws, grouper.pids(table), (values[3] for values, _, _ in table.records))
+        holders = grouper.pids(table)
+        raws = grouper.raw(table, holders)
+        each = zip(raws, holders, (values[3] for values, _, _ in table.records))
         for (raw, pid, state), number in Counter(each).items():
             if (key := grouper.key(raw)) is not None:
                 kinds[key][_kind(table.protocol, state)] += number

@@ -104,14 +104,10 @@ def sample(source: Source, ask: Ask) -> Sample:
         return Sample(clock, ask.sockets.families, found, [], limits, errors, {}, numbers)
     routes = _routes(source, found.tables, errors) if ask.routes else {}
     waiting: list[diag.Table] = []
+    tcp = [table for table in found.tables if table.protocol == "tcp"]
     if ask.sockets.info:
-        waiting = [_in_close_wait(table) for table in found.tables if table.protocol == "tcp"]
-    elif any(
-        values[3] == CLOSE_WAIT
-        for table in found.tables
-        if table.protocol == "tcp"
-        for values, _, _ in table.records
-    ):
+        waiting = [_in_close_wait(table) for table in tcp]
+    elif any(CLOSE_WAIT in {values[3] for values, _, _ in table.records} for table in tcp):
         # tcp_info of all would be 30 MB of 100,000; what fails here failed there
         again = sockets.Ask(
             tcp_states=1 << CLOSE_WAIT,

@@ -8,7 +8,7 @@ from sretool.report.answer import Evidence, Finding, Subject
 from sretool.report.check import Rule, Threshold, Unknown, check
 from sretool.report.units import count_text, duration_text
 from sretool.sockets.summary.checks import about
-from sretool.sockets.summary.model import CloseWait, Summary
+from sretool.sockets.summary.model import LISTED, CloseWait, Limit, Summary
 
 SOCKSTAT = "/proc/net/sockstat"
 
@@ -39,7 +39,7 @@ def close_wait(model: Summary, rule: Rule[Summary]) -> Iterator[Finding]:
     """
     for row in model.close_wait:
         old = sum(age >= rule["age_s"] for age in row.oldest_s)
-        if old >= min(rule["sockets"], len(row.oldest_s) or 1) and row.sockets >= rule["sockets"]:
+        if row.sockets >= rule["sockets"] and old >= min(rule["sockets"], LISTED):
             yield _not_closed(row, old, rule)
     about.all_read(model, "tcp")
     if any(row.sockets >= rule["sockets"] and not row.oldest_s for row in model.close_wait):
@@ -148,26 +148,13 @@ def orphans(model: Summary, rule: Rule[Summary]) -> Iterator[Finding]:
     ratio = 0.0 if row is None else row.used_ratio or 0.0
     if aborts or ratio > rule["warning_ratio"]:
         serious = bool(aborts) or ratio > rule["critical_ratio"]
-        lost = (
-            f"{count_text(aborts, 'connection')} {'was' if aborts == 1 else 'were'} reset for it"
-            if aborts
-            else ""
-        )
-        size = (
-            "the kernel resets connections for want of memory or of orphans"
-            if row is None
-            else (f"{row.used} of at most {row.limit} TCP sockets have no process any more and still send")
-        )
+        threshold = rule["critical_ratio" if serious else "warning_ratio"]
         yield rule.finding(
             "critical" if serious else "warning",
-            f"{size}{'; ' if lost else ''}{lost}",
+            _orphaned(row, aborts, many=ratio > rule["warning_ratio"]),
             subject=Subject("host", "tcp"),
             evidence=[
-                *(
-                    [about.used(row, "orphans", rule["critical_ratio" if serious else "warning_ratio"])]
-                    if row
-                    else []
-                ),
+                *([about.used(row, "orphans", threshold)] if row is not None else []),
                 about.grown(model, "TcpExt.TCPAbortOnMemory", "sockets"),
             ],
             next=["sretool sockets list --state fin-wait-1,last-ack,closing --sort send_q_bytes --limit 20"],
@@ -178,3 +165,12 @@ def orphans(model: Summary, rule: Rule[Summary]) -> Iterator[Finding]:
         raise Unknown(
             f"aborts: {about.ONE_READING}" if model.window_s is None else "TCPAbortOnMemory is not read"
         )
+
+
+def _orphaned(row: Limit | None, aborts: int | None, *, many: bool) -> str:
+    reset = f"{count_text(aborts or 0, 'connection')} {'was' if aborts == 1 else 'were'} reset"
+    if row is None or not many:
+        now = "" if row is None else f"; {row.used} of at most {row.limit} are orphans now"
+        return f"{reset} for want of TCP memory, or for too many orphans{now}"
+    size = f"{row.used} of at most {row.limit} TCP sockets have no process any more and still send"
+    return f"{size}; {reset} for it" if aborts else size
