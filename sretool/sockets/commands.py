@@ -15,17 +15,19 @@ from sretool.report.answer import Answer
 from sretool.sockets import read
 from sretool.sockets.filter.tree import Cgroup, Field, Mark, Node, conjuncts, fields, uses
 from sretool.sockets.model import ATTRIBUTE_FIELDS, DEFAULT_FIELDS, TCP_INFO_FIELDS, Socket, Sockets
-from sretool.sockets.options import PidOption, ProcessOption, TcpOption, UdpOption, UnitOption, families
+from sretool.sockets.options import (
+    FilterArgument,
+    PidOption,
+    ProcessOption,
+    TcpOption,
+    UdpOption,
+    UnitOption,
+    families,
+    filter_tree,
+)
 from sretool.sockets.read import diag
 from sretool.sockets.read.wanted import OWNER_FIELDS
 
-FilterArgument = Annotated[
-    Optional[list[str]],
-    typer.Argument(
-        metavar="[FILTER]",
-        help="Only sockets that fit, in the language of ss and by any field. Quote it.",
-    ),
-]
 PortOption = Annotated[
     Optional[int], typer.Option("--port", help="This port, at either end.", metavar="N", min=1, max=65535)
 ]
@@ -100,7 +102,7 @@ def list_(
     autobound, ( ), and, or, not; and binds before or. Its further terms are the fields of a row:
     process = NAME, unit = NAME, rtt_ms > 50. A field that is null fits no comparison, so not of it does.
     """
-    tree = _tree(filter_)
+    tree = filter_tree(filter_)
     named = fields(tree)
     wanted = {*(run.fields() or ()), (run.options.sort or "").removeprefix("-")} | named
     info = not wanted.isdisjoint(TCP_INFO_FIELDS)
@@ -145,14 +147,6 @@ def _follow(
     if run.options.sample == 0:
         raise UsageError("--changes", "needs a period", "give --sample more than 0")
     return follow(run, changes.follow(run, sample, rows), line)
-
-
-def _tree(words: list[str] | None) -> Node | None:
-    if not words:
-        return None
-    from sretool.sockets.filter.parse import parse
-
-    return parse(" ".join(words))
 
 
 def _owner(tree: Node | None) -> tuple[int | None, str | None]:

@@ -53,3 +53,23 @@ def test_a_connection_nobody_accepted_is_of_the_unit_that_should() -> None:
     assert {(row["pid"], row["inode"], row["unit"]) for row in waiting} == {(None, None, "app.service")}
     of_cgroup = rows("list", "cgroup /system.slice/app.service and state close-wait")
     assert [row["remote_port"] for row in of_cgroup] == [row["remote_port"] for row in waiting]
+
+
+@pytest.mark.parametrize(
+    ("text", "ports"),
+    [
+        ("sport = :8080 and src 127.0.0.0/8", [8080]),
+        ("process = python3 accept_queue > 3", [8080]),
+        ("unit = app dev != lo", [8080]),
+        ("not process = python3", []),
+        ("dport = :80", []),
+    ],
+)
+def test_listeners_that_fit(text: str, ports: list[int]) -> None:
+    assert [row["local_port"] for row in rows("listen", text)] == ports
+
+
+def test_a_wrong_filter_of_listeners() -> None:
+    done = sretool("--from", RECORDING, "sockets", "listen", "sport = ")
+    assert (done.code, done.out) == (64, "")
+    assert done.err.startswith("sretool: FILTER: column 8: expected a port")

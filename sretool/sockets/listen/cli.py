@@ -15,7 +15,16 @@ from sretool.sockets import read
 from sretool.sockets.listen.model import Listening
 from sretool.sockets.listen.peaks import Peaks
 from sretool.sockets.listen.read import LISTENERS, Ask, build, sample
-from sretool.sockets.options import PidOption, ProcessOption, TcpOption, UdpOption, UnitOption, families
+from sretool.sockets.options import (
+    FilterArgument,
+    PidOption,
+    ProcessOption,
+    TcpOption,
+    UdpOption,
+    UnitOption,
+    families,
+    filter_tree,
+)
 
 LocalPortOption = Annotated[
     Optional[int], typer.Option("--port", help="This local port.", metavar="N", min=1, max=65535)
@@ -52,10 +61,12 @@ LocalPortOption = Annotated[
         ("sretool sockets listen", "who listens, and who drops connections now"),
         ("sretool sockets listen --port 443 --sample 10", "how full its queue gets in ten seconds"),
         ("sretool sockets listen --port 443 --sample 0 --json", "one listener, at once"),
+        ("sretool sockets listen 'src 0.0.0.0 and not process = sshd'", "who else listens on every address"),
     ),
 )
 def listen(
     run: Run,
+    filter_: FilterArgument = None,
     port: LocalPortOption = None,
     pid: PidOption = None,
     process: ProcessOption = None,
@@ -63,11 +74,15 @@ def listen(
     tcp: TcpOption = False,
     udp: UdpOption = False,
 ) -> Answer[Listening]:
-    """List listeners, those in trouble first."""
+    """List listeners, those in trouble first.
+
+    FILTER is that of `sockets list`.
+    """
     from sretool.sockets.listen.checks import CHECKS
 
     rules = with_thresholds(CHECKS, run.options.set_ or ())
     ask = LISTENERS._replace(families=families(run), port=port, pid=pid, process=process)
+    ask = ask._replace(rows=filter_tree(filter_))
     if tcp and not udp:
         ask = ask._replace(udp_states=0)
     if udp and not tcp:
@@ -77,7 +92,7 @@ def listen(
         functools.partial(sample, ask=Ask(ask)),
         peaks.during if peaks is not None else None,
         # whose they are costs a look at every descriptor of the host, and is asked of the newer one
-        functools.partial(sample, ask=Ask(ask._replace(owners=False, users=False), limits=False)),
+        functools.partial(sample, ask=Ask(ask._replace(owners=False, users=False, rows=None), limits=False)),
     )
     run.errors += now.errors
     data = build(now, before, read.Narrow(pid, process, unit), peaks)

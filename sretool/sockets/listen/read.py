@@ -16,6 +16,7 @@ from sretool.sockets.listen.groups import HALF_OPEN, Key, half_open, joined, key
 from sretool.sockets.listen.model import Limits, Listener, Listening, TcpCounters
 from sretool.sockets.listen.peaks import Peaks
 from sretool.sockets.read import diag
+from sretool.sockets.read.rows import maker
 from sretool.sockets.read.whose import EVERYONE, UNSPECIFIED, Narrow, Texts, Whose, attributor
 
 _FILES = (
@@ -95,15 +96,23 @@ def build(
     texts = Texts()
     watched = peaks if peaks is not None and peaks.looks and window is not None else None
     rows: list[tuple[Key, Listener]] = []
+    fits: list[bool] = []
     for protocol, family, records in sockets.tables:
+        make = maker(protocol, family, sockets.interfaces, sockets.users, info=False, more=True)
         for record in records:
             if _listening(protocol, record):
-                row = _listener(sockets, protocol, family, record, whose(record), texts, earlier, window)
+                owner = whose(record)
+                fits.append(sockets.keeps is None or sockets.keeps(make(record, owner)))
+                row = _listener(sockets, protocol, family, record, owner, texts, earlier, window)
                 _queue(row, now.limits, record[0][11], watched)
                 rows.append((key_of(family, record), row))
     half = half_open(sockets.tables, {key for key, _ in rows}) if now.half_open else None
     groups = joined(rows, half, now.limits)
-    kept = [(key, row) for key, row in rows if narrow.keeps(row.pid, row.process, row.unit)]
+    kept = [
+        (key, row)
+        for (key, row), fit in zip(rows, fits)
+        if fit and narrow.keeps(row.pid, row.process, row.unit)
+    ]
     kept.sort(key=lambda item: _trouble(item[1]))
     return Listening(
         [row for _, row in kept],

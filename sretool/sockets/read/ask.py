@@ -12,7 +12,8 @@ from sretool.sockets.states import ALL_STATES, CLOSED, LISTEN
 class Ask(NamedTuple):
     """What to read. State masks of 0 leave the protocol out. `others` are the masks of what is neither
     TCP nor UDP: udplite, raw, mptcp, unix, packet, netlink, vsock. `everywhere` adds
-    those of all other network namespaces.
+    those of all other network namespaces. `filter` narrows what is read, `rows` only what is made of it
+    (`Sample.keeps`), where what it leaves out counts too.
     """
 
     tcp_states: int = ALL_STATES
@@ -31,6 +32,7 @@ class Ask(NamedTuple):
     filter: Node | None = None
     others: Mapping[str, int] = {}
     everywhere: bool = False
+    rows: Node | None = None
 
 
 OTHERS = ("udplite", "raw", "mptcp", "unix", "packet", "netlink", "vsock")

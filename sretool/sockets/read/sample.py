@@ -12,7 +12,7 @@ from sretool.host.netstat import Counters
 from sretool.host.owners import Owners
 from sretool.host.source import Clock, Source, attempt
 from sretool.host.users import names as user_names
-from sretool.sockets.filter.judge import Judge
+from sretool.sockets.filter.judge import Judge, judge
 from sretool.sockets.filter.tree import Port, all_of, any_of
 from sretool.sockets.model import Socket
 from sretool.sockets.read import diag, namespaces, tables
@@ -70,6 +70,9 @@ def sample(source: Source, ask: Ask) -> Sample:
     bare = Sample(clock, found, None, {}, {}, {}, counters, errors)
     if filtered is not None:
         bare = bare._replace(interfaces=dict(filtered.names.interfaces), keeps=filtered.late)
+    if ask.rows is not None:
+        whole = wanted(source, ask.rows, errors)
+        bare = bare._replace(keeps=judge(whole.tree, whole.names))
     if ask.others:
         names = bare.interfaces or _interfaces(source, errors)
         local = tables.local(source, ask, filtered, names, errors)
