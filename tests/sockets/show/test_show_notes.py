@@ -1,17 +1,23 @@
 from __future__ import annotations
 
 import frames
+import msgspec
 import pytest
 from frames import attribute
+from hypothesis import given
+from hypothesis import strategies as st
 
+from sretool.command import Look
 from sretool.host.fake import Fake
 from sretool.host.source import Clock
 from sretool.report.check import judge
+from sretool.report.terminal import Terminal
 from sretool.sockets.show import read
 from sretool.sockets.show.checks import CHECKS
 from sretool.sockets.show.model import Detail, Shown
 from sretool.sockets.show.notes import notes
 from sretool.sockets.show.target import parse
+from sretool.sockets.show.view import shown as view
 
 PROBE, RETRANSMIT, KEEPALIVE = 4, 1, 2
 LIMITS = {"tcp_retries2": 15, "tcp_syn_retries": 6, "tcp_keepalive_probes": 9}
@@ -240,3 +246,25 @@ def test_time_wait_has_no_more_than_the_kernel_keeps():
     found = detail(frames.socket_message("10.0.0.1", 80, "10.0.0.2", 9, state=6, timer=(3, 42_000), inode=0))
     assert found.tcp is found.memory is found.congestion is None
     assert (found.timer.name, found.timer.left_ms, found.notes) == ("time-wait", 42_000, [])
+
+
+EVERYTHING = (
+    one(state=10, queues=(3, 10), memory=frames.memory(drops=2))
+    + one(
+        queues=(5, 9), timer=(PROBE, 400), tries=2, memory=frames.memory() + attribute(4, b"bbr\0"), rtt_us=9
+    )
+    + one(state=6, timer=(3, 42_000))
+)
+
+
+@given(st.data())
+def test_mutated_frames_never_crash_the_screen(data):
+    raw = bytearray(EVERYTHING)
+    for _ in range(data.draw(st.integers(1, 8))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    found = shown(bytes(raw), EVERYTHING)
+    list(judge(CHECKS, found))
+    for columns in (None, 200):
+        look = Look((), Terminal(columns is not None, columns, 24, False, True), verbose=True)
+        view(found, look)
+    msgspec.json.encode(found)
