@@ -79,9 +79,8 @@ def sample(source: Source, ask: Ask) -> Sample:
         bare = bare._replace(interfaces=names, others=local)
     if ask.everywhere:
         here, elsewhere = places(source, errors)
-        listed = {
-            table.protocol for table in found
-        } | bare.others.keys()  # not to ask again for what is lacking
+        # what this kernel lacks is not asked for again
+        listed = {table.protocol for table in found} | bare.others.keys()
         again = ask._replace(others={kind: mask for kind, mask in ask.others.items() if kind in listed})
         parts = namespaces.read(source, elsewhere, again, filtered, errors)
         bare = bare._replace(here=here, elsewhere=parts)
