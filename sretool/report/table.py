@@ -215,7 +215,9 @@ def table_lines(
     def padded(i: int, texts: Sequence[str]) -> Sequence[str]:
         wide, right = fitted.widths[i], table.columns[i].right
         if fitted.plain[i]:
-            return [text.rjust(wide) for text in texts] if right else [text.ljust(wide) for text in texts]
+            if right:
+                return [text.rjust(wide) for text in texts]
+            return texts if i == last else [text.ljust(wide) for text in texts]
         # cut marks the end with a glyph of ours
         texts = [glyphs(cut(text, wide)) for text in texts]
         # ljust and rjust count characters, a terminal counts columns

@@ -45,6 +45,7 @@ def test_a_pipe_gets_everything() -> None:
     assert lines[2].split()[:3] == ["4711", "-", "-"]
     assert lines[2].endswith("on and on")
     assert r"\x1b[31m" in lines[2]
+    assert [line for line in lines if line != line.rstrip()] == []
 
 
 def test_a_narrow_terminal_cuts_the_flexible_column_then_drops() -> None:
