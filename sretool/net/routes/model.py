@@ -95,7 +95,10 @@ class Hop(Struct):
     trouble: Annotated[Optional[str], Meta(description="why nothing sent to it arrives; null: nothing known")]
     chosen: Annotated[
         Optional[bool],
-        Meta(description="this flow takes it; null: the hash decides, and what it takes in is not known"),
+        Meta(
+            description="this flow takes it, as the kernel's lookup says; null: the hash decides, and "
+            "what it takes in is not known"
+        ),
     ]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from sretool.command import Look
 from sretool.net.routes.model import Decision, Hop, NextHop, Route, Routes, WayBack
 from sretool.report.table import Block, Line, Lines, Style, Table, columns_for
@@ -22,6 +24,8 @@ def listing(data: Routes, look: Look) -> list[Block]:
         flexible=("gateway",),
         drop=[name for name in _DROP if name in fields],
     )
+    # where packets go is what is looked for: the others go before an address is cut
+    columns = [replace(column, least=20) if column.title == "GATEWAY" else column for column in columns]
     return [Table(columns, data.routes, empty="no route matches", hidden=look.hidden)]
 
 
@@ -134,7 +138,7 @@ def _missing(data: Decision) -> str:
         return ""
     if data.method == "computed":
         return ", with a secret that no recording holds"
-    return ": --sport and --dport say which" if not (data.sport and data.dport) else ""
+    return ": --from-addr, --sport and --dport say which"
 
 
 def _hop(row: Hop) -> str:

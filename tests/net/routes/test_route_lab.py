@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from cli import NOBODY, sretool
 from lab_netns import Inside, Namespace
@@ -171,6 +173,41 @@ def test_every_next_hop_and_the_one_that_the_hash_takes(lab, network):
     found = ask(lab, f"{network}.0.1")  # addresses are enough now
     assert sorted(hop["chosen"] for hop in found["hops"]) == [False, True]
     assert taken <= {"v0", "v1"}
+
+
+SENT = """
+import select, socket, sys
+wires = {}
+for name in ("w0", "w1"):
+    wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+    wire.bind((name, 0))
+    wires[wire] = "v" + name[1]
+for target in sys.argv[1:]:
+    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sender.connect((target, 777))
+    sender.send(b"x")
+    seen = None
+    while seen is None:
+        for wire in select.select(list(wires), [], [], 10)[0] or sys.exit(f"nothing left for {target}"):
+            frame = wire.recv(200)
+            if frame[12:14] == b"\\x08\\x00" and socket.inet_ntoa(frame[30:34]) == target:
+                seen = wires[wire]
+    print(seen)
+"""
+
+
+def test_packets_leave_by_the_chosen_hop(lab):
+    for words in ("10.0.0.6 dev v0", "10.0.1.6 dev v1"):
+        lab.run("ip", "neigh", "replace", *words.split(), "lladdr", "02:00:00:00:00:06", "nud", "permanent")
+    lab.run(
+        *["ip", "route", "replace", "20.6.0.0/16", "nexthop", "via", "10.0.0.6", "nexthop", "via", "10.0.1.6"]
+    )
+    targets = [f"20.6.0.{n}" for n in range(1, 25)]
+    taken = lab.run(sys.executable, "-c", SENT, *targets).split()
+    for target, dev in zip(targets, taken):
+        _, found = read.explain(Inside(lab.path), flow_of(target, ""))
+        assert [hop.dev for hop in found.hops if hop.chosen] == [dev] == [found.dev], target
+    assert set(taken) == {"v0", "v1"}
 
 
 def test_a_hop_that_does_not_answer(lab):
