@@ -280,6 +280,39 @@ def test_a_recording_shows_the_same(quiet, tmp_path):
             assert (theirs["route"]["type"], theirs["route"]["method"]) == ("local", "computed")
 
 
+MULTIPATH = """
+import socket, sys
+try: listener = socket.socket(proto=262)  # IPPROTO_MPTCP
+except OSError: print("none", flush=True)
+else:
+    listener.bind(("127.0.0.1", 5501)); listener.listen()
+    client = socket.socket(proto=262); client.connect(("127.0.0.1", 5501))
+    server = listener.accept()[0]
+    client.sendall(b"x" * 100); server.recv(100)
+    print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.oracle
+def test_a_path_of_a_multipath_connection():
+    with Namespace() as ns:
+        try:
+            ns.python(MULTIPATH)
+        except AssertionError:
+            pytest.skip("this kernel has no MPTCP")
+        one = sending(shown(ns, ":5501", "--sample", 0)["data"], 5501)
+        assert one["options"]["upper_layer"] == "mptcp"
+        path = one["options"]["mptcp"]
+        assert "fully-established" in path["flags"]
+        line = by_cookie(ns)[one["cookie"]] if shutil.which("ss") else ""
+        if said := re.search(r" token:(\w+)\(id:(\d+)\)/(\w+)\(id:(\d+)\)", line):
+            ours = (path["remote_token"], path["remote_address_id"], path["token"], path["address_id"])
+            assert ours == (said[1].zfill(8), int(said[2]), said[3].zfill(8), int(said[4]))
+        text = sretool("sockets", "show", ":5501", "--sample", 0, netns=ns.name).out
+        assert f"of connection {path['token']}: " in text
+
+
 KEYED = """
 import socket, struct, sys
 listener = socket.socket(); listener.bind(("127.0.0.1", 5401))
