@@ -108,6 +108,10 @@ def routes(
     tables = read.tables(run.source)
     if table is not None and table.isascii() and table.isdigit():
         wanted = wanted._replace(table=tables[int(table)])
+    elif table is not None and table not in tables.values():
+        raise UsageError(
+            "--table", f"no table is called {table!r}", "give its number, or a name of rt_tables"
+        )
     if run.options.changes:
         from sretool.command.changes import follow
         from sretool.net.routes import follow as changes
@@ -234,10 +238,7 @@ def route(
     if iif is not None and from_address is None:
         raise UsageError("--iif", "needs the sender", "give --from-addr")
     who = identity(run.source).uid if uid is None else uid
-    try:
-        flow = read.flow_to(destination, from_address, mark, who)
-    except ValueError as error:
-        raise UsageError("DEST", str(error), "give an address; `getent ahosts NAME` finds a name's") from None
+    flow = read.flow_to(destination, from_address, mark, who)
     protocol = _protocol(proto, len(flow.destination) == 4, sport, dport)
     flow = flow._replace(iif=iif, oif=oif, protocol=protocol, sport=sport or 0, dport=dport or 0)
     rules = with_thresholds(CHECKS, run.options.set_ or ())

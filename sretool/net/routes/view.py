@@ -169,8 +169,9 @@ def _sentence(data: Decision) -> Line:
     if data.type == "rp-filter":
         return [(f"{data.destination}: dropped by the reverse path filter of {data.iif}", "critical")]
     if data.type in ("blackhole", "unreachable", "prohibit"):
-        where = f"a {data.type} {'rule' if data.route is None else 'route'}"
-        return [(f"{data.destination}: refused by {where}", "critical")]
+        where = f"{data.type} {'rule' if data.route is None else 'route'}"
+        article = "an" if data.type == "unreachable" else "a"
+        return [(f"{data.destination}: refused by {article} {where}", "critical")]
     if data.type == "local":
         return f"{data.destination}: this host itself"
     trouble = [hop.trouble for hop in data.hops if hop.chosen and hop.trouble is not None]

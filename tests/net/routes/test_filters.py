@@ -293,3 +293,10 @@ def test_bad_filters(options, why):
     done = sretool("net", "routes", *options.split())
     assert (done.code, done.out) == (64, "")
     assert why in done.err
+
+
+def test_a_table_nobody_named_is_told_from_an_empty_one() -> None:
+    done = sretool("net", "routes", "--table", "nosuch")
+    assert (done.code, done.out) == (64, "")
+    assert "no table is called 'nosuch'" in done.err
+    assert sretool("net", "routes", "--table", "999999").code == 0

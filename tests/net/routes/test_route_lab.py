@@ -284,3 +284,19 @@ def test_bad_options(lab, words, why):
     done = sretool("net", "route", *words.split(), netns=lab.name)
     assert (done.code, done.out) == (64, "")
     assert why in done.err
+
+
+def test_addresses_of_two_families_are_refused() -> None:
+    done = sretool("net", "route", "192.0.2.1", "--from-addr", "::1")
+    assert done.code == 64
+    assert "--from-addr: ::1 is IPv6, and 192.0.2.1 is IPv4" in done.err
+
+
+@pytest.mark.lab
+def test_equal_routes_are_not_told_apart_by_what_is_equal() -> None:
+    with Namespace() as ns:
+        ns.batch("link add v0 type veth peer name v1\nlink set v0 up\nlink set v1 up")
+        done = sretool("net", "route", "ff02::1", "--json", netns=ns.name)
+        assert [line for line in done.json["data"]["why"] if "metric" in line] == [
+            "of 2 routes to ff00::/8 with metric 256 the kernel took one: neither prefix nor metric decides"
+        ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import random
+import re
 from collections import Counter
 
 import pytest
@@ -289,7 +290,7 @@ def test_a_refusal_is_named_and_exits_3(lab, destination, type_, table, rule):
     )
     assert [error["code"] for error in done.json["errors"]] == ["no-route"]
     text = sretool("net", "route", destination, netns=lab.name)
-    assert f"refused by a {type_}" in text.out
+    assert re.search(f"refused by an? {type_}", text.out)
     assert text.code == 3
 
 
@@ -339,9 +340,7 @@ def test_rules_are_read_in_order(lab):
     assert {rule.action for rule in now.rules["inet"]} >= {rules.FR_ACT_TO_TBL, rules.FR_ACT_GOTO, 6, 8}
 
 
-@pytest.mark.parametrize(
-    "words", [("example.com",), ("10.0.0.0/8",), ("10.0.0.1", "--from-addr", "::1"), ("",)]
-)
+@pytest.mark.parametrize("words", [("example.com",), ("10.0.0.0/8",), ("",)])
 def test_bad_destination(words):
     done = sretool("net", "route", *words)
     assert (done.code, done.out) == (64, "")

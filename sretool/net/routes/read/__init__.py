@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator, Sequence
 
-from sretool.errors import Inconsistent, Missing, ParseError, SourceError
+from sretool.errors import Inconsistent, Missing, ParseError, SourceError, UsageError
 from sretool.host.source import Source
 from sretool.net.routes.model import Route, Routes
 from sretool.net.routes.read import decode
@@ -69,16 +69,27 @@ def prefix(text: str) -> tuple[bytes, int]:
     return network.network_address.packed, network.prefixlen
 
 
+def _address(what: str, text: str, hint: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError as error:
+        raise UsageError(what, str(error), hint) from None
+
+
 def flow_to(destination: str, from_address: str | None, mark: int | None, uid: int) -> Flow:
     """A flow from the addresses that the user typed.
 
     Raises:
-        ValueError: not an address, or two of different families.
+        UsageError: not an address, or two of different families.
     """
-    to = ipaddress.ip_address(destination)
-    source = b"" if from_address is None else ipaddress.ip_address(from_address).packed
-    if source and len(source) != len(to.packed):
-        raise ValueError("of different address families")
+    to = _address("DEST", destination, "give an address; `getent ahosts NAME` finds a name's")
+    source = b""
+    if from_address is not None:
+        sender = _address("--from-addr", from_address, "give an IPv4 or IPv6 address of this host")
+        if sender.version != to.version:
+            message = f"{sender} is IPv{sender.version}, and {to} is IPv{to.version}"
+            raise UsageError("--from-addr", message, "give two of one family")
+        source = sender.packed
     return Flow(to.packed, source, mark or 0, uid)
 
 

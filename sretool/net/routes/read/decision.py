@@ -342,10 +342,16 @@ def _why(match: Match, flow: Flow) -> list[str]:
     else:
         lines.append(f"{route.dst} is the only prefix of {table} that holds it")
     alike = [one.metric for one in match.beside if one.dst == route.dst and not one.tos and one is not route]
-    worse = [str(metric) for metric in alike if metric >= route.metric]
+    worse = [str(metric) for metric in alike if metric > route.metric]
+    equal = sum(metric == route.metric for metric in alike)
     better = [str(metric) for metric in alike if metric < route.metric]
     if worse:
         lines.append(f"of the routes to {route.dst} the metric {route.metric} wins over {', '.join(worse)}")
+    if equal:
+        lines.append(
+            f"of {equal + 1} routes to {route.dst} with metric {route.metric} the kernel took one: "
+            "neither prefix nor metric decides"
+        )
     if better:
         lines.append(f"those with metric {', '.join(better)} cannot be used for it")
     return lines
