@@ -15,7 +15,7 @@ from typing import Any
 
 import frames
 import pytest
-from cli import NOBODY, environment, sretool
+from cli import NOBODY, environment, reachable, sretool
 from lab_netns import Namespace
 
 from sretool.errors import Inconsistent, SretoolError
@@ -127,8 +127,18 @@ def test_losses_and_damage_are_noted_and_the_rest_is_told() -> None:
 @contextlib.contextmanager
 def following(ns: Namespace, *words: str, uid: int | None = None) -> Iterator[subprocess.Popen[str]]:
     """The command, once it hears of changes."""
-    drop = [] if uid is None else ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
-    argv = ["ip", "netns", "exec", ns.name, *drop, sys.executable, "-m", "sretool", *words]
+    drop = [*reachable(), "setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+    argv = [
+        "ip",
+        "netns",
+        "exec",
+        ns.name,
+        *(drop if uid is not None else ()),
+        sys.executable,
+        "-m",
+        "sretool",
+        *words,
+    ]
     process = subprocess.Popen(
         argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
     )
