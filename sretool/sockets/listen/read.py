@@ -16,8 +16,9 @@ from sretool.sockets.listen.groups import HALF_OPEN, Key, half_open, joined, key
 from sretool.sockets.listen.model import Limits, Listener, Listening, TcpCounters
 from sretool.sockets.listen.peaks import Peaks
 from sretool.sockets.read import diag
+from sretool.sockets.read.holders import attributor
 from sretool.sockets.read.rows import maker
-from sretool.sockets.read.whose import EVERYONE, UNSPECIFIED, Narrow, Texts, Whose, attributor
+from sretool.sockets.read.whose import EVERYONE, UNSPECIFIED, Narrow, Texts, Whose
 
 _FILES = (
     "/proc/sys/net/core/somaxconn",

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from msgspec import structs
 
 from sretool.sockets.model import Socket, Sockets
+from sretool.sockets.read.holders import attributor, holder
 from sretool.sockets.read.rows import maker, state_name
 from sretool.sockets.read.sample import Sample
-from sretool.sockets.read.whose import EVERYONE, Narrow, Whose, attributor, holder
+from sretool.sockets.read.whose import EVERYONE, Narrow, Whose
 
 __all__ = ["build_list", "state_name"]
 
