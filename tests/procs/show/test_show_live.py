@@ -143,8 +143,10 @@ def test_files_and_sockets_live_and_recorded(tmp_path: Path) -> None:
         assert data["sockets"]["states"] == {"tcp listen": 1, "tcp established": 1}
         assert sum(data["threads"]["states"].values()) == 5
         assert data["security"]["capabilities"]["dropped"] == live["security"]["capabilities"]["dropped"]
-    for name in ("exe", "cwd", "user", "command", "wchan"):
+    for name in ("exe", "cwd", "user", "command"):
         assert again["process"][name] == live["process"][name]
+    # null at a look that finds it running
+    assert len({data["process"]["wchan"] for data in (live, again)} - {None}) <= 1
     assert same_start(again["process"]["started_at"], live["process"]["started_at"])
     assert again["memory"]["pss_bytes"] == pytest.approx(live["memory"]["pss_bytes"], rel=0.2)
     # never recorded: null, and not an empty list
