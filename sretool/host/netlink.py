@@ -9,11 +9,21 @@ import os
 import select
 import socket
 import struct
+import sys
 import time
 from collections.abc import Iterator, Sequence
+from typing import overload
 
-from sretool.errors import Inconsistent, ParseError, SretoolError, Stalled, Unreadable, from_errno
-from sretool.host.source import Dump, Frames, changed
+from sretool.errors import (
+    Inconsistent,
+    ParseError,
+    SourceError,
+    SretoolError,
+    Stalled,
+    Unreadable,
+    from_errno,
+)
+from sretool.host.source import Dump, Frames, Source, changed
 
 # include/uapi/linux/netlink.h
 NETLINK_ROUTE = 0
@@ -152,6 +162,15 @@ def stream(request: Dump, netns: str | None = None) -> Iterator[bytes]:
         yield frame
     if interrupted:
         raise changed(request.key)
+
+
+def attempted(source: Source, request: Dump, errors: list[SretoolError]) -> list[bytes] | None:
+    """The frames of a dump; None where it failed. That, and that the table changed under it, is noted."""
+    try:
+        return noted(source.netlink(request), request.key, errors)
+    except SourceError as error:
+        errors.append(error)
+        return None
 
 
 def _exchange(request: Dump, netns: str | None) -> tuple[list[bytes], bool]:
@@ -299,3 +318,12 @@ def attributes(payload: bytes, at: int, what: str = "netlink") -> Iterator[tuple
 def name(value: bytes) -> str:
     r"""A zero-terminated string attribute; bytes that are no UTF-8 become \xNN."""
     return value.partition(b"\0")[0].decode("utf-8", "backslashreplace")
+
+
+@overload
+def number(value: bytes) -> int: ...
+@overload
+def number(value: bytes | None) -> int | None: ...
+def number(value: bytes | None) -> int | None:
+    """An unsigned number attribute of any width, in the machine's order; None for one that is not there."""
+    return None if value is None else int.from_bytes(value, sys.byteorder)

@@ -9,6 +9,7 @@ Shapes: include/uapi/linux/net_namespace.h.
 from __future__ import annotations
 
 import os
+import re
 import struct
 import sys
 
@@ -21,6 +22,15 @@ NETNSA_NSID, NETNSA_PID, NETNSA_FD = 1, 2, 3
 RTGENMSG = bytes(4)
 FOLDERS = ("/run/netns", "/run/docker/netns")
 MOST = 4096
+
+
+_INODE = re.compile(r"net:\[(\d+)\]")
+
+
+def inode(target: str) -> int | None:
+    """Which namespace a /proc/PID/ns/net points to."""
+    match = _INODE.fullmatch(target)
+    return int(match[1]) if match else None
 
 
 def request(pid: int) -> Dump:

@@ -82,7 +82,7 @@ def columns(
     """Columns of sockets; address and port make one where both are wanted."""
     shown, texts = list(fields), dict(cells)
     if "container" not in shown:
-        texts["unit"] = _container_or_unit
+        texts["unit"] = container_or_unit
     for end, cell in (("local", _local), ("remote", _remote)):
         if f"{end}_address" in shown and f"{end}_port" in shown:
             shown.remove(f"{end}_port")
@@ -98,7 +98,8 @@ def columns(
     )
 
 
-def _container_or_unit(row: Any) -> str:
+def container_or_unit(row: Any) -> str:
+    """Of a row with both: the container it is in, else its unit."""
     if row.container:
         return f"container:{row.container_name or row.container}"
     return row.unit or UNKNOWN
@@ -109,7 +110,7 @@ def line(row: Socket) -> str:
     words = [row.protocol, row.state, _local(row), *([">", _remote(row)] if row.remote_address else [])]
     if row.process is not None:
         words.append(f"{row.process}[{row.pid}]")
-    return " ".join([*words, *([where] if (where := _container_or_unit(row)) != UNKNOWN else [])])
+    return " ".join([*words, *([where] if (where := container_or_unit(row)) != UNKNOWN else [])])
 
 
 def _local(row: Any) -> str:

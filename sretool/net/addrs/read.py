@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import socket
 import struct
-import sys
 from typing import NamedTuple
 
-from sretool.errors import ParseError, SourceError, SretoolError
+from sretool.errors import ParseError, SretoolError
 from sretool.host import interfaces, netlink
 from sretool.host.source import Clock, Dump, Source
 from sretool.net.addrs.model import AddressInfo, Link, Links
@@ -63,14 +62,8 @@ def sample(source: Source, ask: Ask = EVERYTHING) -> Sample:
     """Both dumps; what could not be read is in `errors`."""
     errors: list[SretoolError] = []
     clock = source.clock()
-    found: list[list[bytes] | None] = []
-    for request in (interfaces.LINKS, ADDRESSES):
-        try:
-            found.append(netlink.noted(source.netlink(request), request.key, errors))
-        except SourceError as error:
-            errors.append(error)
-            found.append(None)
-    return Sample(clock, found[0], found[1], errors)
+    links = netlink.attempted(source, interfaces.LINKS, errors)
+    return Sample(clock, links, netlink.attempted(source, ADDRESSES, errors), errors)
 
 
 def build(now: Sample, family: str | None = None, dev: str | None = None) -> Links:
@@ -91,10 +84,6 @@ def build(now: Sample, family: str | None = None, dev: str | None = None) -> Lin
             ]
     rows = [row for row in rows if dev in (None, row.ifname) and (family is None or row.addresses != [])]
     return Links(rows, len(rows))
-
-
-def _number(raw: bytes | None) -> int | None:
-    return None if raw is None else int.from_bytes(raw, sys.byteorder)
 
 
 def _links(frames: list[bytes]) -> list[Link]:
@@ -150,7 +139,7 @@ def _address(family: int, bits: int, flags: int, scope: int, values: dict[int, b
     address, local = text(IFA_ADDRESS), text(IFA_LOCAL)
     if local is None and address is None:
         raise ParseError(ADDRESSES.key, "an address message without an address")
-    wide = _number(values.get(IFA_FLAGS))
+    wide = netlink.number(values.get(IFA_FLAGS))
     names = decode.bits(flags if wide is None else wide, ADDRESS_FLAGS)
     if family == socket.AF_INET6 and names[:1] == ["secondary"]:
         names[0] = "temporary"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import socket
 import struct
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -72,10 +71,6 @@ class Counters(NamedTuple):
     stats: Mapping[str, int]
 
 
-def _number(raw: bytes | None) -> int | None:
-    return None if raw is None else int.from_bytes(raw, sys.byteorder)
-
-
 def neighbours(frames: Iterable[bytes], devices: Mapping[int, str], ticks: int) -> Iterator[Neighbour]:
     """Every entry of IPv4 and IPv6.
 
@@ -113,7 +108,7 @@ def _neighbour(
     if len(cache) >= _CACHEINFO.size:
         *jiffies, refcnt = _CACHEINFO.unpack_from(cache)
         ages = [value / ticks for value in jiffies]
-    protocol = _number(values.get(NDA_PROTOCOL))
+    protocol = netlink.number(values.get(NDA_PROTOCOL))
     lladdr = values.get(NDA_LLADDR)
     return Neighbour(
         family=FAMILIES[family],
@@ -121,9 +116,9 @@ def _neighbour(
         dev=dev,
         lladdr=interfaces.hardware(lladdr),
         state=STATES.get(state) or f"unknown-{state:#x}",
-        flags=_flags(flags | (_number(values.get(NDA_FLAGS_EXT)) or 0) << 8),
+        flags=_flags(flags | (netlink.number(values.get(NDA_FLAGS_EXT)) or 0) << 8),
         protocol=names.of(names.PROTOCOLS, protocol) if protocol else None,
-        probes=_number(values.get(NDA_PROBES)),
+        probes=netlink.number(values.get(NDA_PROBES)),
         refcnt=refcnt,
         confirmed_s=ages[0],
         used_s=ages[1],
@@ -161,9 +156,9 @@ def _counters(values: dict[int, bytes]) -> Counters:
     config, raw = values[NDTA_CONFIG], values.get(NDTA_STATS, b"")
     words = struct.unpack_from(f"={len(raw) // 8}Q", raw)
     thresholds = (
-        _number(values.get(NDTA_THRESH1)),
-        _number(values.get(NDTA_THRESH2)),
-        _number(values.get(NDTA_THRESH3)),
+        netlink.number(values.get(NDTA_THRESH1)),
+        netlink.number(values.get(NDTA_THRESH2)),
+        netlink.number(values.get(NDTA_THRESH3)),
     )
     return Counters(
         name=netlink.name(values.get(NDTA_NAME, b"")),

@@ -15,6 +15,7 @@ from sretool.net.neigh import decode
 from sretool.net.neigh.decode import Counters
 from sretool.net.neigh.model import Gateway, Neighbour, Neighbours, NeighbourTable
 from sretool.net.routes.read import decode as routes
+from sretool.net.routes.read.dump import dump_of
 from sretool.net.routes.read.names import TableNames
 from sretool.net.routes.read.names import tables as table_names
 
@@ -129,7 +130,7 @@ def _served(
     hops: dict[tuple[str | None, str], Served] = {}
     try:
         for family in ("inet", "inet6"):
-            request = routes.request(family)
+            request = dump_of(family)
             frames = netlink.noted(source.netlink(request), request.key, errors)
             _serve(hops, frames, family, devices, named)
     except (SourceError, ParseError) as error:

@@ -6,10 +6,10 @@ import ipaddress
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from sretool.errors import ParseError, SourceError, SretoolError
+from sretool.errors import ParseError, SretoolError
 from sretool.host import netlink
 from sretool.host.interfaces import LINKS
-from sretool.host.source import Clock, Dump, Source
+from sretool.host.source import Clock, Source
 from sretool.net.nexthops.model import Leg, NexthopRow, Nexthops
 from sretool.net.routes.read import around, names, nexthops
 from sretool.net.routes.read.around import SILENT, LinkState
@@ -40,15 +40,13 @@ def sample(source: Source, ask: Ask = EVERYTHING) -> Sample:
     """The three dumps; what could not be read is in `errors`."""
     errors: list[SretoolError] = []
     clock = source.clock()
-
-    def dump(request: Dump) -> list[bytes] | None:
-        try:
-            return netlink.noted(source.netlink(request), request.key, errors)
-        except SourceError as error:
-            errors.append(error)
-            return None
-
-    return Sample(clock, dump(nexthops.NEXTHOPS), dump(LINKS), dump(around.NEIGHBOURS), errors)
+    return Sample(
+        clock,
+        netlink.attempted(source, nexthops.NEXTHOPS, errors),
+        netlink.attempted(source, LINKS, errors),
+        netlink.attempted(source, around.NEIGHBOURS, errors),
+        errors,
+    )
 
 
 class Known(NamedTuple):

@@ -6,7 +6,6 @@ Names are those of `tc -j` with their units. Shapes: include/uapi/linux/pkt_sche
 from __future__ import annotations
 
 import struct
-import sys
 from collections.abc import Callable, Mapping
 from typing import Optional
 
@@ -24,51 +23,47 @@ Found = dict[str, Value]
 Decoder = Callable[[bytes], Optional[Value]]
 
 
-def _int(raw: bytes) -> int:
-    return int.from_bytes(raw, sys.byteorder)
-
-
 def _bool(raw: bytes) -> bool:
     return any(raw)
 
 
 def _us(raw: bytes) -> float:
-    return _int(raw) / 1000
+    return netlink.number(raw) / 1000
 
 
 def _limited(raw: bytes) -> int | None:
-    return None if _int(raw) == _UNLIMITED else _int(raw)
+    return None if netlink.number(raw) == _UNLIMITED else netlink.number(raw)
 
 
 _ATTRIBUTES: dict[str, dict[int, tuple[str, Decoder]]] = {
     "fq_codel": {
         1: ("target_ms", _us),
-        2: ("limit_packets", _int),
+        2: ("limit_packets", netlink.number),
         3: ("interval_ms", _us),
         4: ("ecn", _bool),
-        5: ("flows", _int),
-        6: ("quantum_bytes", _int),
+        5: ("flows", netlink.number),
+        6: ("quantum_bytes", netlink.number),
         7: ("ce_threshold_ms", _us),
-        8: ("drop_batch", _int),
-        9: ("memory_limit_bytes", _int),
+        8: ("drop_batch", netlink.number),
+        9: ("memory_limit_bytes", netlink.number),
     },
     "codel": {
         1: ("target_ms", _us),
-        2: ("limit_packets", _int),
+        2: ("limit_packets", netlink.number),
         3: ("interval_ms", _us),
         4: ("ecn", _bool),
         5: ("ce_threshold_ms", _us),
     },
     "fq": {
-        1: ("limit_packets", _int),
-        2: ("flow_limit_packets", _int),
-        3: ("quantum_bytes", _int),
-        4: ("initial_quantum_bytes", _int),
+        1: ("limit_packets", netlink.number),
+        2: ("flow_limit_packets", netlink.number),
+        3: ("quantum_bytes", netlink.number),
+        4: ("initial_quantum_bytes", netlink.number),
         5: ("pacing", _bool),
         7: ("maxrate_bytes_per_s", _limited),
-        8: ("buckets", lambda raw: 1 << min(_int(raw), 32)),
+        8: ("buckets", lambda raw: 1 << min(netlink.number(raw), 32)),
         9: ("refill_delay_ms", _us),
-        12: ("ce_threshold_ms", lambda raw: None if _int(raw) == _UNLIMITED else _us(raw)),
+        12: ("ce_threshold_ms", lambda raw: None if netlink.number(raw) == _UNLIMITED else _us(raw)),
         14: ("horizon_ms", _us),
         15: ("horizon_drop", _bool),
     },
@@ -102,7 +97,7 @@ def class_options(kind: str, raw: bytes) -> Found:
 
 def _rate(spec: bytes, wide: bytes | None) -> int:
     """Bytes a second of a struct tc_ratespec; from 34 Gbit/s on another attribute has them."""
-    return _int(wide) if wide else int(_RATESPEC.unpack(spec)[5])
+    return netlink.number(wide) if wide else int(_RATESPEC.unpack(spec)[5])
 
 
 def _burst(rate: int, ticks: int) -> int:
@@ -137,7 +132,7 @@ def _htb(raw: bytes) -> Found:
         _, r2q, default, _, direct = struct.unpack_from("=5I", init)
         found = {"r2q": r2q, "default": f"{default:#x}", "direct_packets_stat": direct}
     if 5 in values:
-        found["direct_qlen"] = _int(values[5])
+        found["direct_qlen"] = netlink.number(values[5])
     return found
 
 
@@ -162,11 +157,11 @@ def _htb_class(raw: bytes) -> Found:
 def _prio(raw: bytes) -> Found:
     if len(raw) < 20:
         return {}
-    return {"bands": _int(raw[:4]), "priomap": " ".join(map(str, raw[4:20]))}
+    return {"bands": netlink.number(raw[:4]), "priomap": " ".join(map(str, raw[4:20]))}
 
 
 def _fifo(unit: str) -> Callable[[bytes], Found]:
-    return lambda raw: {f"limit_{unit}": _int(raw[:4])} if len(raw) >= 4 else {}
+    return lambda raw: {f"limit_{unit}": netlink.number(raw[:4])} if len(raw) >= 4 else {}
 
 
 def _netem(raw: bytes) -> Found:
@@ -176,7 +171,7 @@ def _netem(raw: bytes) -> Found:
     latency, limit, loss, _, duplicate, jitter = struct.unpack_from("=6I", raw)
     values = dict(netlink.attributes(raw, 24, WHAT))
     delay, wander = (
-        _int(values[number]) if values.get(number) else ticks * TICK_NS
+        netlink.number(values[number]) if values.get(number) else ticks * TICK_NS
         for number, ticks in ((10, latency), (11, jitter))
     )
     return {
@@ -226,6 +221,6 @@ def counters(kind: str, raw: bytes) -> dict[str, int]:
     kernel sends less. `kind` of a class is `class KIND`.
     """
     known = _COUNTERS.get(kind)
-    if known is None or len(raw) < known[0].size or (kind == "fq_codel" and _int(raw[:4])):
+    if known is None or len(raw) < known[0].size or (kind == "fq_codel" and netlink.number(raw[:4])):
         return {}
     return {name: value for name, value in zip(known[1], known[0].unpack_from(raw)) if name}

@@ -8,7 +8,7 @@ from typing import Any
 from sretool.command import Look
 from sretool.net.qdisc.model import Qdisc, Qdiscs, TrafficClass
 from sretool.report.table import Block, Column, Style, Table, columns_for
-from sretool.report.units import UNKNOWN, number_text, text_for
+from sretool.report.units import UNKNOWN, text_for
 
 _TITLES = {
     "backlog_bytes": "BACKLOG",
@@ -65,10 +65,6 @@ def _columns(fields: Sequence[str]) -> list[Column[Any]]:
         drop=[name for name in _DROP if name in fields],
         styles={"drops_per_s": _dropping},
     )
-
-
-def _tenths(value: float | None) -> str:
-    return number_text(None if value is None else round(value, 1))
 
 
 def _options(row: Qdisc | TrafficClass) -> str:

@@ -181,3 +181,11 @@ def cgroup_id(attributes: dict[int, bytes]) -> int | None:
     """INET_DIAG_CGROUP_ID (since 5.9): the cgroup v2 directory of the socket's creator."""
     raw = attributes.get(INET_DIAG_CGROUP_ID, b"")
     return int.from_bytes(raw, _ORDER) if len(raw) == 8 else None
+
+
+def plain(address: bytes) -> bytes:
+    """An IPv4 address in four bytes, also where an inet6 socket uses it (::ffff:192.0.2.1)."""
+    return address[12:] if len(address) == 16 and address.startswith(_MAPPED) else address
+
+
+_MAPPED = bytes(10) + b"\xff\xff"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import errno
-import re
 from typing import NamedTuple
 
 import msgspec
 
 from sretool.errors import Denied, Missing, NotRecorded, ParseError, SourceError, SretoolError
-from sretool.host import interfaces
+from sretool.host import interfaces, netns
 from sretool.host.attribution import Attribution, attributed
 from sretool.host.engines import Container, name_of
 from sretool.host.identity import identity
@@ -24,7 +23,6 @@ RECORDED = 64
 """Of so many namespaces a recording holds the sockets: each costs a walk through the host's whole hash
 table, tens of milliseconds where it is large."""
 _OURS = "/proc/self/ns/net"
-_INODE = re.compile(r"net:\[(\d+)\]")
 _CAP_SYS_ADMIN = 21
 _WHAT = "other network namespaces"
 
@@ -82,7 +80,7 @@ def places(source: Source, errors: list[SretoolError]) -> tuple[Place | None, li
     known: dict[int, Place] = {}
     names = attempt(errors, pids, source) or []
     for name, links in sorted(source.links("/proc", names, "ns").items(), key=lambda item: int(item[0])):
-        inode = _inode(links.get("net", "")) if isinstance(links, dict) else None
+        inode = netns.inode(links.get("net", "")) if isinstance(links, dict) else None
         if inode is not None:
             one = known.get(inode) or Place(inode)
             known[inode] = one._replace(members=(*one.members, int(name))[:3])
@@ -98,17 +96,12 @@ def places(source: Source, errors: list[SretoolError]) -> tuple[Place | None, li
         errors.append(ParseError("fact netns-names", str(error)))
     _describe(source, known)
     try:
-        ours = _inode(source.readlink(_OURS))
+        ours = netns.inode(source.readlink(_OURS))
     except SourceError as error:
         errors.append(error)
         ours = None
     here = None if ours is None else known.pop(ours, Place(ours))
     return here, list(known.values())
-
-
-def _inode(target: str) -> int | None:
-    match = _INODE.fullmatch(target)
-    return int(match[1]) if match else None
 
 
 def _describe(source: Source, known: dict[int, Place]) -> None:

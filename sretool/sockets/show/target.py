@@ -12,9 +12,9 @@ from sretool.errors import Ambiguous, Denied, Missing, NotRecorded, SretoolError
 from sretool.host.source import PID_DIGITS, Source
 from sretool.sockets.filter import tree
 from sretool.sockets.read import diag
+from sretool.sockets.read.diag import plain
 
 FORMS = "LOCAL-REMOTE as 192.0.2.1:443-198.51.100.7:51514, an end alone, :PORT, an inode or a pid"
-_MAPPED = bytes(10) + b"\xff\xff"
 _INODE_DIGITS = 10  # idiag_inode has 32 bits
 
 
@@ -133,11 +133,6 @@ def _end(text: str) -> End:
         return End(plain(ipaddress.ip_address(address).packed), number)
     except ValueError:
         raise UsageError(text, "names no socket", f"give {FORMS}") from None
-
-
-def plain(address: bytes) -> bytes:
-    """An IPv4 address in four bytes, whichever family the socket has."""
-    return address[12:] if len(address) == 16 and address.startswith(_MAPPED) else address
 
 
 def select(source: Source, tables: list[diag.Table], wanted: Wanted) -> list[diag.Table]:

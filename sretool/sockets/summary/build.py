@@ -12,9 +12,10 @@ from sretool.host import netstat
 from sretool.host.netstat import Counters
 from sretool.sockets.read import diag, tcp_info
 from sretool.sockets.read.build import state_name
+from sretool.sockets.read.diag import plain
 from sretool.sockets.read.whose import UNSPECIFIED
 from sretool.sockets.summary import count, kernel, limits, model
-from sretool.sockets.summary.count import HIDDEN, NOBODY, Counts, address, plain
+from sretool.sockets.summary.count import HIDDEN, NOBODY, Counts, address
 from sretool.sockets.summary.groups import Grouper, groups
 from sretool.sockets.summary.health import by_cookie
 from sretool.sockets.summary.kernel import Kernel

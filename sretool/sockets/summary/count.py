@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from sretool.sockets import states
 from sretool.sockets.read import diag
+from sretool.sockets.read.diag import plain
 
 HIDDEN, NOBODY = -1, 0  # in place of a pid
 CLOSE_WAIT = states.NUMBERS["close-wait"]
-_MAPPED = bytes(10) + b"\xff\xff"
 
 
 class Counts(NamedTuple):
@@ -104,8 +104,3 @@ def _listener(found: Counts, record: diag.Record) -> None:
 def address(packed: bytes) -> str:
     """As text."""
     return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
-
-
-def plain(address: bytes) -> bytes:
-    """IPv4 as such, also where an inet6 socket uses it (::ffff:192.0.2.1)."""
-    return address[12:] if len(address) == 16 and address.startswith(_MAPPED) else address

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from sretool.sockets import states
 from sretool.sockets.read import diag
+from sretool.sockets.read.diag import plain
 from sretool.sockets.summary import count
-from sretool.sockets.summary.count import HIDDEN, NOBODY, plain
+from sretool.sockets.summary.count import HIDDEN, NOBODY
 from sretool.sockets.summary.health import Health, measured
 from sretool.sockets.summary.model import By, Group
 from sretool.sockets.summary.whose import NOBODY as NO_ONE

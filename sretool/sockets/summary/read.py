@@ -14,8 +14,9 @@ from sretool.net.routes.read.lookup import Flow
 from sretool.sockets import read as sockets
 from sretool.sockets import states
 from sretool.sockets.read import diag
+from sretool.sockets.read.diag import plain
 from sretool.sockets.summary import kernel
-from sretool.sockets.summary.count import CLOSE_WAIT, plain
+from sretool.sockets.summary.count import CLOSE_WAIT
 from sretool.sockets.summary.health import by_cookie
 from sretool.sockets.summary.kernel import Kernel
 

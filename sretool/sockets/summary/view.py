@@ -11,6 +11,7 @@ from sretool.report.table import FINDINGS, Block, Column, Line, Lines, Style, Ta
 from sretool.report.units import UNKNOWN, bytes_text, number_text, ratio_text
 from sretool.sockets.model import endpoint
 from sretool.sockets.summary.model import DEFAULT, HEALTH, Destination, Group, Limit, Peer, Summary
+from sretool.sockets.view import container_or_unit
 
 NEAR, FULL = 0.8, 0.95
 SMALL = 30  # lines of a terminal
@@ -91,7 +92,7 @@ def _paths(data: Summary, look: Look) -> list[Block]:
         columns_for(
             fields,
             titles=_TITLES,
-            cells={} if "container" in fields else {"unit": _whose},
+            cells={} if "container" in fields else {"unit": container_or_unit},
             right=(*RIGHT, *(name for name in fields if name in HEALTH)),
             flexible=("process", "unit", "container", "route"),
             drop=[
@@ -184,7 +185,7 @@ def _groups(data: Summary, look: Look) -> Block:
     columns: list[Column[Any]] = columns_for(
         look.fields,
         titles=_TITLES,
-        cells={} if "container" in look.fields else {"unit": _whose},
+        cells={} if "container" in look.fields else {"unit": container_or_unit},
         right=RIGHT,
         flexible=("process", "unit", "container"),
         drop=("opening", "closing", "processes", "udp"),
@@ -193,12 +194,6 @@ def _groups(data: Summary, look: Look) -> Block:
     hidden = max(look.hidden, data.total - len(data.groups))
     empty = "no process could be named" if data.sockets else "nobody has a socket"
     return Table(columns, data.groups, empty=empty, hidden=hidden)
-
-
-def _whose(row: Group) -> str:
-    if row.container:
-        return f"container:{row.container_name or row.container}"
-    return row.unit or UNKNOWN
 
 
 def _peers(data: Summary, each: int | None) -> Block:

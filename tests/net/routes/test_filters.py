@@ -20,6 +20,7 @@ from sretool.host.fake import Fake
 from sretool.host.source import Dump, Frames
 from sretool.net.routes import read
 from sretool.net.routes.read import decode
+from sretool.net.routes.read.dump import dump_of
 from sretool.net.routes.read.health import Health
 from sretool.net.routes.read.names import TABLES, TableNames
 from sretool.net.routes.read.wanted import Wanted
@@ -125,7 +126,7 @@ def test_the_kernel_is_asked_to_filter(lab):
         (Wanted(dev="lo"), 4),
         (Wanted(), 100),
     ):
-        raw = inside.netlink(decode.request("inet", wanted, devices)).frames
+        raw = inside.netlink(dump_of("inet", wanted, devices)).frames
         given = list(decode.decode(raw, "inet", devices, tables))
         assert 1 <= len(given) <= most, wanted
         assert list(decode.decode(raw, "inet", devices, tables, wanted)) == given
@@ -260,7 +261,7 @@ def test_any_encapsulation_gives_words_or_parse_error(number, raw):
 @pytest.fixture(scope="module")
 def real(lab):
     inside = Inside(lab.path)
-    return {family: inside.netlink(decode.request(family)).frames for family in ("inet", "inet6")}
+    return {family: inside.netlink(dump_of(family)).frames for family in ("inet", "inet6")}
 
 
 @pytest.mark.lab

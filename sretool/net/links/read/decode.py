@@ -55,7 +55,7 @@ class Raw(NamedTuple):
 
     def integer(self, attribute: int) -> int | None:
         """An unsigned attribute of any width, None when it is not there."""
-        return integer(self.values.get(attribute))
+        return netlink.number(self.values.get(attribute))
 
     @property
     def kind(self) -> str | None:
@@ -87,11 +87,6 @@ class Raw(NamedTuple):
         if attribute == IFLA_LINK and self.netnsid is not None:
             return f"if{index}"
         return None if index == self.number else names.get(index, f"if{index}")
-
-
-def integer(raw: bytes | None) -> int | None:
-    """An unsigned attribute of any width."""
-    return None if raw is None else int.from_bytes(raw, sys.byteorder)
 
 
 def links(frames: Iterable[bytes], what: str = interfaces.LINKS.key) -> Iterator[Raw]:
@@ -143,11 +138,11 @@ def xdp(link: Raw) -> str | None:
         ParseError: a length that does not fit.
     """
     values = dict(netlink.attributes(link.values.get(IFLA_XDP, b""), 0, interfaces.LINKS.key))
-    attached = integer(values.get(IFLA_XDP_ATTACHED)) or 0
+    attached = netlink.number(values.get(IFLA_XDP_ATTACHED)) or 0
     if not attached:
         return None
     mode = _XDP[attached] if attached < len(_XDP) else f"unknown-{attached}"
-    program = integer(values.get(IFLA_XDP_PROG_ID))
+    program = netlink.number(values.get(IFLA_XDP_PROG_ID))
     return mode if program is None else f"{mode}, program {program}"
 
 

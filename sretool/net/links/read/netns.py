@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import re
 from collections.abc import Collection, Iterable
 
 import msgspec
@@ -15,7 +14,6 @@ from sretool.host.source import Source, attempt, pids
 from sretool.net.links.model import Netns
 from sretool.net.links.read import decode
 
-_INODE = re.compile(r"net:\[(\d+)\]")
 _NAMED = "netns-names"
 
 
@@ -71,16 +69,11 @@ def _members(source: Source, errors: list[SretoolError]) -> dict[int, int | None
             elif links == errno.ENODATA:
                 errors.append(from_errno(links, "/proc/PID/ns"))
             continue
-        inode = _inode(links.get("net", ""))
+        inode = netns.inode(links.get("net", ""))
         if inode is not None and inode not in seen:
             seen.add(inode)
             found[int(name)] = inode
     return found
-
-
-def _inode(target: str) -> int | None:
-    match = _INODE.fullmatch(target)
-    return int(match[1]) if match else None
 
 
 def _numbers(source: Source, members: Iterable[int], errors: list[SretoolError]) -> list[tuple[int, int]]:

@@ -10,6 +10,7 @@ from sretool.host.source import Source
 from sretool.net.routes.model import Route, Routes
 from sretool.net.routes.read import decode
 from sretool.net.routes.read.decision import ask_for, ask_kernel, build_decision, explain
+from sretool.net.routes.read.dump import dump_of
 from sretool.net.routes.read.health import Health
 from sretool.net.routes.read.lookup import Flow
 from sretool.net.routes.read.names import tables
@@ -41,7 +42,7 @@ def stream(source: Source, now: Sample, families: Sequence[str], health: Health)
     """
     legs = now.legs()
     for family in families:
-        request = decode.request(family, health.wanted, now.devices)
+        request = dump_of(family, health.wanted, now.devices)
         try:
             frames = source.stream(request)
             found = decode.decode(frames, family, now.devices, now.tables, health.wanted, legs)

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import struct
-import sys
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -87,21 +86,21 @@ def _link(index: int, flags: int, values: dict[int, bytes]) -> LinkState:
     info = dict(netlink.attributes(values.get(IFLA_LINKINFO, b""), 0, LINKS.key))
     vrf = None
     if netlink.name(info.get(IFLA_INFO_KIND, b"")) == "vrf":
-        vrf = _number(
+        vrf = netlink.number(
             dict(netlink.attributes(info.get(IFLA_INFO_DATA, b""), 0, LINKS.key)).get(IFLA_VRF_TABLE)
         )
-    state = _number(values.get(IFLA_OPERSTATE)) or 0
-    carrier = _number(values.get(IFLA_CARRIER))
+    state = netlink.number(values.get(IFLA_OPERSTATE)) or 0
+    carrier = netlink.number(values.get(IFLA_CARRIER))
     return LinkState(
         name=netlink.name(values[IFLA_IFNAME]) if IFLA_IFNAME in values else f"if{index}",
         up=bool(flags & IFF_UP),
         carrier=None if carrier is None else bool(carrier),
         operstate=OPERSTATES[state] if state < len(OPERSTATES) else f"unknown-{state}",
-        mtu=_number(values.get(IFLA_MTU)),
-        group=_number(values.get(IFLA_GROUP)) or 0,
+        mtu=netlink.number(values.get(IFLA_MTU)),
+        group=netlink.number(values.get(IFLA_GROUP)) or 0,
         loopback=bool(flags & IFF_LOOPBACK),
         asks=not flags & (IFF_LOOPBACK | IFF_POINTOPOINT | IFF_NOARP),
-        master=_number(values.get(IFLA_MASTER)) or 0,
+        master=netlink.number(values.get(IFLA_MASTER)) or 0,
         vrf_table=vrf,
     )
 
@@ -127,7 +126,3 @@ def neighbours(frames: Iterable[bytes], links: Mapping[int, LinkState]) -> dict[
             if address is not None and index in links:
                 found[links[index].name, address] = NUD.get(state) or f"unknown-{state:#x}"
     return found
-
-
-def _number(raw: bytes | None) -> int | None:
-    return None if raw is None else int.from_bytes(raw, sys.byteorder)

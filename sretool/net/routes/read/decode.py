@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import socket
 import struct
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Union
 
 from sretool.errors import ParseError
 from sretool.host import netlink
-from sretool.host.source import Dump
 from sretool.net.routes.model import NextHop, Route
 from sretool.net.routes.read import encap, names
 from sretool.net.routes.read.names import TableNames
@@ -29,7 +27,7 @@ RTA_TABLE, RTA_MARK, RTA_VIA, RTA_PREF, RTA_ENCAP_TYPE, RTA_ENCAP = 15, 16, 18, 
 RTA_UID, RTA_NH_ID = 25, 30
 
 _MESSAGE_FORM = "=IH10xBBBBBBBBI"  # nlmsghdr and rtmsg
-_WORD = struct.Struct("=I")
+WORD = struct.Struct("=I")
 _WORDS = (RTA_OIF, RTA_PRIORITY, RTA_TABLE)
 LAYOUTS_A_LENGTH = 8
 TEXTS_KEPT = 1 << 14
@@ -40,44 +38,6 @@ _ntop = socket.inet_ntop
 _NO_FLAGS: list[str] = []
 _NO_LEGS: list[NextHop] = []
 _NO_METRICS: dict[str, int | float | str] = {}
-
-
-def request(family: str, wanted: Wanted = EVERY, devices: Mapping[int, str] | None = None) -> Dump:
-    """The routes of one family, all tables; the kernel leaves out what is not `wanted` where it can
-    (net/ipv4/fib_frontend.c ip_valid_fib_dump_req): by table, protocol, type and device.
-    """
-    filters = _kernel_filters(wanted, devices or {})
-    table = filters.get(RTA_TABLE, 0)
-    payload = RTMSG.pack(
-        FAMILIES[family], 0, 0, 0, min(table, 255), filters.get("protocol", 0), 0, filters.get("type", 0), 0
-    )
-    for kind in (RTA_TABLE, RTA_OIF):
-        if kind in filters:
-            payload += netlink.ATTRIBUTE_HEADER.pack(8, kind) + _WORD.pack(filters[kind])
-    return Dump(
-        f"route/routes/{4 if family == 'inet' else 6}",
-        netlink.NETLINK_ROUTE,
-        RTM_GETROUTE,
-        netlink.NLM_F_DUMP,
-        payload,
-        strict=bool(filters),
-    )
-
-
-def _kernel_filters(wanted: Wanted, devices: Mapping[int, str]) -> dict[int | str, int]:
-    asked: tuple[tuple[int | str, str | None, Mapping[int, str]], ...] = (
-        (RTA_TABLE, wanted.table, wanted.tables or {}),
-        (RTA_OIF, wanted.dev, devices),
-        ("protocol", wanted.protocol, names.PROTOCOLS),
-        ("type", wanted.type, dict(enumerate(names.TYPES))),
-    )
-    found = {}
-    for what, name, known in asked:
-        numbers = [number for number, known_as in known.items() if known_as == name]
-        numbers += [int(name)] if name is not None and name.isascii() and name.isdigit() else []
-        if len(numbers) == 1 and 0 < numbers[0] <= (0xFFFFFFFF if isinstance(what, int) else 255):
-            found[what] = numbers[0]  # of several with one name we sort out which ourselves
-    return found
 
 
 def decode(
@@ -184,7 +144,7 @@ def _layout(frame: bytes, at: int, end: int, what: str) -> _Layout:
         taken, name = netlink.ATTRIBUTE_HEADER.unpack_from(frame, pos) if pos + 4 <= end else (0, 0)
         if taken < 4 or pos + taken > end:
             raise ParseError(what, f"an attribute of {taken} bytes at {pos} in a message to {end}")
-        headers.append(_WORD.unpack_from(frame, pos)[0])
+        headers.append(WORD.unpack_from(frame, pos)[0])
         places[name & netlink.NLA_TYPE_MASK] = 11 + 2 * len(headers) - 1
         form += "II" if name in _WORDS and taken == 8 else f"I{taken - 4}s"
         if (padding := -taken % 4) and pos + taken + padding <= end:
@@ -364,13 +324,13 @@ def _more(rest: dict[int, bytes], src_len: int, texts: _Texts, what: str) -> _Mo
         if src_len > len(rest[RTA_SRC]) * 8:
             raise ParseError(what, f"a source prefix of {src_len} bits in {len(rest[RTA_SRC])} bytes")
         src = src if src_len == len(rest[RTA_SRC]) * 8 else f"{src}/{src_len}"
-    pref = names.of(names.PREFERENCES, _number(rest[RTA_PREF])) if RTA_PREF in rest else None
+    pref = names.of(names.PREFERENCES, netlink.number(rest[RTA_PREF])) if RTA_PREF in rest else None
     kind, to = _encap(rest, what)
     return _More(
         texts[rest[RTA_PREFSRC]] if RTA_PREFSRC in rest else None,
         metrics(rest[RTA_METRICS], what) if RTA_METRICS in rest else _NO_METRICS,
         src,
-        _number(rest[RTA_NH_ID]) if RTA_NH_ID in rest else None,
+        netlink.number(rest[RTA_NH_ID]) if RTA_NH_ID in rest else None,
         kind,
         pref,
         to,
@@ -380,13 +340,8 @@ def _more(rest: dict[int, bytes], src_len: int, texts: _Texts, what: str) -> _Mo
 def _encap(values: Mapping[int, bytes], what: str) -> tuple[str | None, str | None]:
     if RTA_ENCAP_TYPE not in values:
         return None, None
-    number = _number(values[RTA_ENCAP_TYPE])
+    number = netlink.number(values[RTA_ENCAP_TYPE])
     return encap.name(number), encap.words(number, values.get(RTA_ENCAP, b""), what)
-
-
-def _number(raw: bytes) -> int:
-    """An unsigned number in the machine's order, of any width."""
-    return int.from_bytes(raw, sys.byteorder)
 
 
 def metrics(raw: bytes, what: str) -> dict[str, int | float | str]:
@@ -401,7 +356,7 @@ def metrics(raw: bytes, what: str) -> dict[str, int | float | str]:
             found["cc_algo"] = netlink.name(value)
         elif kind in names.METRICS:
             name, divisor = names.METRICS[kind]
-            number = _number(value)
+            number = netlink.number(value)
             found[name] = number if divisor == 1 else number / divisor
     return found
 

@@ -6,7 +6,6 @@ Shapes: include/uapi/linux/nexthop.h, `struct nhmsg`, `struct nexthop_grp` and N
 from __future__ import annotations
 
 import struct
-import sys
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -82,16 +81,16 @@ def read(frames: Iterable[bytes]) -> list[Nexthop]:
 def _nexthop(values: dict[int, bytes], head: tuple[int, ...], what: str) -> Nexthop:
     family, scope, protocol, flags = head
     raw = values.get(NHA_GATEWAY)
-    number = _number(values.get(NHA_ENCAP_TYPE)) or 0
-    kind = _number(values.get(NHA_GROUP_TYPE)) or 0
+    number = netlink.number(values.get(NHA_ENCAP_TYPE)) or 0
+    kind = netlink.number(values.get(NHA_GROUP_TYPE)) or 0
     return Nexthop(
-        id=_number(values[NHA_ID]) or 0,
+        id=netlink.number(values[NHA_ID]) or 0,
         family=family,
         scope=scope,
         protocol=protocol,
         flags=flags,
         gateway=None if raw is None else decode.address(raw, what),
-        ifindex=_number(values.get(NHA_OIF)) or 0,
+        ifindex=netlink.number(values.get(NHA_OIF)) or 0,
         blackhole=NHA_BLACKHOLE in values,
         fdb=NHA_FDB in values,
         encap=encap.name(number),
@@ -117,16 +116,12 @@ def _resilient(raw: bytes, what: str) -> Resilient:
     values = dict(netlink.attributes(raw, 0, what))
 
     def seconds(kind: int) -> float | None:
-        ticks = _number(values.get(kind))
+        ticks = netlink.number(values.get(kind))
         return None if ticks is None else ticks / USER_HZ
 
     return Resilient(
-        _number(values.get(RES_BUCKETS)),
+        netlink.number(values.get(RES_BUCKETS)),
         seconds(RES_IDLE_TIMER),
         seconds(RES_UNBALANCED_TIMER),
         seconds(RES_UNBALANCED_TIME),
     )
-
-
-def _number(raw: bytes | None) -> int | None:
-    return None if raw is None else int.from_bytes(raw, sys.byteorder)

@@ -9,10 +9,11 @@ from sretool.errors import Missing, ParseError, SourceError, SretoolError
 from sretool.host import netlink, netstat
 from sretool.host.identity import identity
 from sretool.host.interfaces import LINKS
-from sretool.host.source import Clock, Dump, Source
+from sretool.host.source import Clock, Source
 from sretool.net.routes.model import NextHop
-from sretool.net.routes.read import around, decode, names, nexthops, rules
+from sretool.net.routes.read import around, names, nexthops, rules
 from sretool.net.routes.read.around import LinkState
+from sretool.net.routes.read.dump import dump_of
 from sretool.net.routes.read.names import TableNames
 from sretool.net.routes.read.nexthops import Nexthop
 from sretool.net.routes.read.rules import Rule
@@ -105,25 +106,18 @@ def sample(source: Source, ask: Ask) -> Sample:
     errors: list[SretoolError] = []
     clock = source.clock()
 
-    def dump(request: Dump) -> list[bytes] | None:
-        try:
-            return netlink.noted(source.netlink(request), request.key, errors)
-        except SourceError as error:
-            errors.append(error)
-            return None
-
     tables = names.tables(source)
     links = neighbours = objects = None
     frames: dict[str, list[bytes]] = {}
     found: dict[str, list[Rule]] = {}
     try:
-        if ask.families and (raw := dump(LINKS)) is not None:
+        if ask.families and (raw := netlink.attempted(source, LINKS, errors)) is not None:
             links = around.links(raw)
         # otherwise the kernel writes the next hops of an object into each route that uses it
         bare = ask.families and _read(source, _COMPAT) == 0
-        if (ask.around or bare) and (raw := dump(nexthops.NEXTHOPS)) is not None:
+        if (ask.around or bare) and (raw := netlink.attempted(source, nexthops.NEXTHOPS, errors)) is not None:
             objects = {one.id: one for one in nexthops.read(raw)}
-        if ask.around and (raw := dump(around.NEIGHBOURS)) is not None:
+        if ask.around and (raw := netlink.attempted(source, around.NEIGHBOURS, errors)) is not None:
             neighbours = around.neighbours(raw, links or {})
     except ParseError as error:
         errors.append(error)
@@ -132,7 +126,7 @@ def sample(source: Source, ask: Ask) -> Sample:
         if ask.routes and (raw := _routes(source, family, ask.wanted, devices, errors)) is not None:
             frames[family] = raw
         try:
-            if ask.rules and (raw := dump(rules.request(family))) is not None:
+            if ask.rules and (raw := netlink.attempted(source, rules.request(family), errors)) is not None:
                 found[family] = rules.decode(raw, family, tables)
         except ParseError as error:
             errors.append(error)
@@ -155,7 +149,7 @@ def sample(source: Source, ask: Ask) -> Sample:
 def _routes(
     source: Source, family: str, wanted: Wanted, devices: Mapping[int, str], errors: list[SretoolError]
 ) -> list[bytes] | None:
-    request = decode.request(family, wanted, devices)
+    request = dump_of(family, wanted, devices)
     try:
         return netlink.noted(source.netlink(request), request.key, errors)
     except Missing as error:

@@ -13,8 +13,8 @@ from sretool.net.routes.model import Decision
 from sretool.net.routes.read import Flow
 from sretool.sockets import read as sockets
 from sretool.sockets.read import diag
+from sretool.sockets.read.diag import plain
 from sretool.sockets.show.read import attributes
-from sretool.sockets.show.target import plain
 
 _UNSPECIFIED = (bytes(4), bytes(16))
 
