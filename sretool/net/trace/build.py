@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sretool.net.trace.engine import Shot, Tracer
 from sretool.net.trace.model import EndReason, Hop, Host, Stray, Trace
 from sretool.probe import icmp
+from sretool.probe.stats import Samples, wilson
 
 LOOP_CYCLES = 2
 """A sequence of routers seen twice over is a loop; Linux routers answer no third time in a burst."""
 LOOP_OF_ONE = 4
 """One router at this many TTLs in a row; two are what a router that forwards TTL 0 looks like."""
+MOST_STRAYS = 100
 
 
 class Asked(NamedTuple):
@@ -57,8 +59,10 @@ def build(tracer: Tracer, asked: Asked, stopped: EndReason | None = None) -> Tra
         protocol="udp",
         port=asked.port,
         method="udp-recverr",
+        cannot_see=[],
         flow="per-probe",
         queries=plan.queries,
+        rounds=1,
         first_ttl=plan.first_ttl,
         max_ttl=plan.max_ttl,
         reached=end.reason == "reached",
@@ -67,12 +71,15 @@ def build(tracer: Tracer, asked: Asked, stopped: EndReason | None = None) -> Tra
         end_address=end.address,
         end_answer=end.answer,
         end_ttl_exact=end.exact,
+        port_state="unknown",
         loop=circle if end.reason == "loop" else [],
         target_answered=answered,
         network_ms=_ms(tracer.network_s),
         hops=hops,
         total=len(hops),
-        strays=[Stray(reply.address, tracer.words(reply)) for reply in tracer.strays],
+        changes=[],
+        strays=[Stray(reply.address, tracer.words(reply)) for reply in tracer.strays[:MOST_STRAYS]],
+        stray_replies=len(tracer.strays),
     )
 
 
@@ -93,23 +100,45 @@ def _hop(tracer: Tracer, ttl: int, shots: list[Shot], *, complete: bool) -> Hop:
             members[0].replies[0].icmp_code,
             len(members),
             [_ms(shot.rtt_s or 0.0) for shot in members],
+            **_figures(members),
         )
         for (address, answer), members in groups.items()
     ]
     hosts.sort(key=lambda host: min(host.rtts_ms))
-    rtts = [rtt for host in hosts for rtt in host.rtts_ms]
     lost = len(shots) - len(answered)
+    known = shots and (complete or not lost)
+    low, high = wilson(lost, len(shots))
     return Hop(
         ttl=ttl,
         hosts=hosts,
         sent=len(shots),
         received=len(answered),
         duplicates=sum(len(shot.replies) - 1 for shot in answered),
-        loss_ratio=round(lost / len(shots), 4) if shots and (complete or not lost) else None,
-        rtt_min_ms=min(rtts, default=None),
-        rtt_avg_ms=round(sum(rtts) / len(rtts), 3) if rtts else None,
-        rtt_max_ms=max(rtts, default=None),
+        in_flight=0 if complete else lost,
+        loss_ratio=round(lost / len(shots), 4) if known else None,
+        loss_low_ratio=round(low, 4) if known else None,
+        loss_high_ratio=round(high, 4) if known else None,
+        loss_verdict="unknown" if lost else "none",
+        **_figures(answered),
     )
+
+
+def _figures(shots: list[Shot]) -> dict[str, Any]:
+    samples = Samples()
+    for shot in shots:
+        samples.add((shot.rtt_s or 0.0) * 1000)
+    figures = {
+        "rtt_min_ms": samples.min,
+        "rtt_avg_ms": samples.mean,
+        "rtt_max_ms": samples.max,
+        "rtt_last_ms": samples.last,
+        "rtt_stdev_ms": samples.stdev,
+        "rtt_p50_ms": samples.percentile(0.5),
+        "rtt_p95_ms": samples.percentile(0.95),
+        "rtt_p99_ms": samples.percentile(0.99),
+        "jitter_ms": samples.jitter,
+    }
+    return {name: None if value is None else round(value, 3) for name, value in figures.items()}
 
 
 def _end(tracer: Tracer, by_ttl: dict[int, list[Shot]], circle: list[str], stopped: EndReason | None) -> _End:
