@@ -14,6 +14,7 @@ import fcntl
 import heapq
 import itertools
 import os
+import pickle
 import select
 import struct
 import subprocess
@@ -46,7 +47,7 @@ class TunLab:
                 text=True,
             )
             assert self._simulator.stdin is not None
-            self._simulator.stdin.write(self.path.dump() + "\n")
+            self._simulator.stdin.write(pickle.dumps(self.path).hex() + "\n")
             self._simulator.stdin.flush()
             assert self._simulator.stdout is not None
             assert self._simulator.stdout.readline() == "ready\n"
@@ -177,7 +178,7 @@ def play(device: int, path: Path) -> None:
 
 
 def main() -> Any:
-    path = Path.load(sys.stdin.readline())
+    path: Path = pickle.loads(bytes.fromhex(sys.stdin.readline()))
     device = open_tun()
     set_up(path)
     with contextlib.suppress(OSError):  # or it answers late whenever the machine is busy
