@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
-import os
 import select
 import socket
 import struct
@@ -23,6 +21,7 @@ from sretool.errors import (
     Unreadable,
     from_errno,
 )
+from sretool.host.inside import inside
 from sretool.host.source import Dump, Frames, Source, changed
 
 # include/uapi/linux/netlink.h
@@ -43,7 +42,6 @@ TIMEOUT_S = 10.0
 # An answer that finds the receive buffer full is lost; 64 of a page each fit the default of 212,992
 # bytes (net.core.rmem_default), and larger batches are no faster.
 BATCH = 64
-_CLONE_NEWNET = 0x40000000
 KEPT_BYTES = 1 << 20  # at most net.core.rmem_max is given
 _SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, _NETLINK_GET_STRICT_CHK = 270, 1, 12
 
@@ -241,31 +239,10 @@ def _status(frame: bytes, what: str) -> tuple[bool, bool]:
 
 def _socket(protocol: int, netns: str | None) -> socket.socket:
     try:
-        if netns is None:
+        with inside(netns):
             return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
-        return _socket_in(netns, protocol)
     except OSError as error:
         raise from_errno(error.errno or errno.EIO, netns or "netlink socket") from None
-
-
-def _socket_in(netns: str, protocol: int) -> socket.socket:
-    """A socket that belongs to another network namespace; ours is entered again at once."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    ours = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        theirs = os.open(netns, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            if libc.setns(theirs, _CLONE_NEWNET):
-                raise OSError(ctypes.get_errno(), "setns")
-        finally:
-            os.close(theirs)
-        try:
-            return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
-        finally:
-            if libc.setns(ours, _CLONE_NEWNET):
-                raise OSError(ctypes.get_errno(), "setns back")
-    finally:
-        os.close(ours)
 
 
 def split(frame: bytes, what: str = "netlink") -> Iterator[tuple[int, int, bytes]]:

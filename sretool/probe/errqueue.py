@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import socket
 import struct
+import sys
+import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -16,6 +18,7 @@ from sretool.errors import ParseError
 
 # include/uapi/linux/in.h, in6.h, asm-generic/socket.h: Python names only some of them
 IP_RECVERR, IPV6_RECVERR = 11, 25
+IP_RECVTTL = 12
 SO_TIMESTAMPNS = 35
 ORIGIN_LOCAL, ORIGIN_ICMP, ORIGIN_ICMP6 = 1, 2, 3
 
@@ -25,13 +28,23 @@ _TIMESPEC = struct.Struct("=qq")
 
 
 class Extended(NamedTuple):
-    """One entry of the error queue. `offender` is None when the kernel did not say."""
+    """One entry of the error queue. `offender` is None when the kernel did not say; `info` is the
+    MTU of a packet-too-big or fragmentation-needed.
+    """
 
     errno: int
     origin: int
     type: int
     code: int
     offender: str | None
+    info: int = 0
+
+    @property
+    def mtu(self) -> int | None:
+        """The MTU a router advertises (RFC 1191, 8201), None in any other message."""
+        too_big = (ORIGIN_ICMP, 3, 4), (ORIGIN_ICMP6, 2, 0)
+        # a router older than RFC 1191 leaves the field 0
+        return self.info or None if (self.origin, self.type, self.code) in too_big else None
 
 
 def extended(ancillary: Ancillary) -> Extended | None:
@@ -44,8 +57,8 @@ def extended(ancillary: Ancillary) -> Extended | None:
         if (level, kind) in ((socket.IPPROTO_IP, IP_RECVERR), (socket.IPPROTO_IPV6, IPV6_RECVERR)):
             if len(data) < _EXTENDED.size:
                 raise ParseError("error queue", f"sock_extended_err has {len(data)} bytes")
-            number, origin, type_, code, _info, _data = _EXTENDED.unpack_from(data)
-            return Extended(number, origin, type_, code, _offender(data[_EXTENDED.size :]))
+            number, origin, type_, code, info, _data = _EXTENDED.unpack_from(data)
+            return Extended(number, origin, type_, code, _offender(data[_EXTENDED.size :]), info)
     return None
 
 
@@ -76,4 +89,26 @@ def received_ns(ancillary: Ancillary) -> int | None:
         if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS) and len(data) == _TIMESPEC.size:
             seconds, nanoseconds = _TIMESPEC.unpack(data)
             return int(seconds * 1_000_000_000 + nanoseconds)
+    return None
+
+
+def arrival(ancillary: Ancillary, sent_at: float) -> float:
+    """When it arrived, on the monotonic clock. The kernel stamps with the wall clock, so only the age
+    of the stamp is used; an age that cannot be (the clock was set since) is not.
+    """
+    now = time.monotonic()
+    stamp = received_ns(ancillary)
+    if stamp is not None:
+        age = (time.time_ns() - stamp) / 1e9
+        if 0 <= age <= now - sent_at:
+            return now - age
+    return now
+
+
+def received_ttl(ancillary: Ancillary) -> int | None:
+    """The TTL or hop limit it arrived with, None when the kernel was not asked."""
+    for level, kind, data in ancillary:
+        wanted = (socket.IPPROTO_IP, socket.IP_TTL), (socket.IPPROTO_IPV6, socket.IPV6_HOPLIMIT)
+        if (level, kind) in wanted and len(data) == 4:
+            return int.from_bytes(data, sys.byteorder)
     return None

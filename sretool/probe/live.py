@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, Protocol
 
+from sretool.errors import Unsupported
 from sretool.probe.network import Network
 from sretool.probe.resolve import Address
 
@@ -50,3 +51,19 @@ class LiveNetwork(Network, Protocol):
 
     def close(self) -> None:
         """Close every socket."""
+
+
+def open_network(
+    transport: Transport, method: Literal["auto", "raw", "sockets"], leaving: Leaving
+) -> LiveNetwork:
+    """The network that serves a protocol here. `auto` is raw where CAP_NET_RAW lets us, else sockets.
+
+    Raises:
+        Denied: this process may not use that method; the hint says what it may use.
+        UsageError: there is no such interface or namespace.
+    """
+    from sretool.probe.udp import UdpNetwork
+
+    if transport == "udp" and method != "raw":
+        return UdpNetwork(leaving)
+    raise Unsupported(f"--protocol {transport}", "is not measured yet", "--protocol udp needs no right")

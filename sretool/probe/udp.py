@@ -9,28 +9,29 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import select
 import socket
 import struct
 import time
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from sretool.errors import Denied, NoRoute, ParseError, SretoolError, UsageError
-from sretool.probe import errqueue
-from sretool.probe.network import Probe, Reply, SendFailed
+from sretool.errors import ParseError
+from sretool.probe import errqueue, outgoing
+from sretool.probe.live import Flow, Leaving, Method
+from sretool.probe.network import Probe, Reply
 from sretool.probe.resolve import Address
 
 PAYLOAD_BYTES = 32  # 60 bytes a packet over IPv4, as traceroute's
-_NO_ROUTE = {
-    errno.ENETUNREACH: "this host has no route to it",
-    errno.EHOSTUNREACH: "this host has no route to it",
-    errno.EADDRNOTAVAIL: "this host has no address to send from",
-    errno.EACCES: "a route of this host prohibits it",
-    errno.EINVAL: "a black hole route of this host swallows it",
-    errno.ENETDOWN: "the interface is down",
-}
+HEADERS_BYTES = {4: 28, 6: 48}
+# Sockets that are kept whatever their age; beyond them one older than any answer is closed, so that
+# a trace that runs for hours holds no more ports than a short one.
+KEPT, TOO_LATE_S = 512, 30.0
+MOST_SOCKETS = 16384
+
 # ICMP errors of an earlier packet that a send may return first (icmp_err_convert, net/ipv4/icmp.c)
-_ASYNCHRONOUS = {
+ASYNCHRONOUS = {
     errno.ECONNREFUSED,
     errno.EHOSTUNREACH,
     errno.ENETUNREACH,
@@ -44,64 +45,85 @@ _ASYNCHRONOUS = {
 }
 
 
+def more_files() -> int:
+    """Raise this process's limit of open files as far as it may; how many sockets that leaves room for."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_SOCKETS + 256 if hard == resource.RLIM_INFINITY else min(hard, MOST_SOCKETS + 256)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    # the rest is for files, a resolver's sockets and who else lives in this process
+    return MOST_SOCKETS if soft == resource.RLIM_INFINITY else max(16, min(MOST_SOCKETS, soft - 64))
+
+
+class _Target(NamedTuple):
+    address: Address
+    source: str
+
+
 class _Sent(NamedTuple):
     probe: int
+    target: int
     socket: socket.socket
     payload: bytes
     at: float
 
 
 class UdpNetwork:
-    """The live network for one target. `source` is the address that probes leave from.
+    """The live network that needs no right (`LiveNetwork`)."""
 
-    Raises:
-        NoRoute: this host cannot send there.
-        UsageError: there is no such interface, or the address is no single host's.
-        Denied: binding to an interface needs CAP_NET_RAW before Linux 5.7.
-    """
+    method: Method = "udp-recverr"
+    flow: Flow = "per-probe"
+    cannot_see: Sequence[str] = ("MPLS labels and interfaces", "NAT rewrites", "unequal legs of one flow")
 
-    def __init__(self, target: Address, port: int, interface: str | None = None) -> None:
-        self._target = target
-        self._port = port
-        self._interface = interface
+    def __init__(self, leaving: Leaving) -> None:
+        self._leaving = leaving
+        self._targets: list[_Target] = []
         self._sent: dict[int, _Sent] = {}
         self._token = os.urandom(8)
-        try:
-            with self._open(1) as first:
-                self.source = str(first.getsockname()[0])
-        except OSError as error:
-            raise self._cannot_open(error) from None
         self._epoll = select.epoll()
+        self._room = more_files()
+
+    def add(self, target: Address) -> int:
+        self._targets.append(_Target(target, outgoing.source_of(self._leaving, target)))
+        return len(self._targets) - 1
+
+    def source(self, target: int) -> str:
+        return self._targets[target].source
 
     def close(self) -> None:
-        """Close every socket."""
         for sent in self._sent.values():
             sent.socket.close()
+        self._sent.clear()
         self._epoll.close()
 
     def now(self) -> float:
         return time.monotonic()
 
     def send(self, probe: Probe) -> float:
-        payload = struct.pack("!8sIB", self._token, probe.id, probe.ttl).ljust(PAYLOAD_BYTES, b"\0")
+        target = self._targets[probe.target].address
+        size = probe.size_bytes - HEADERS_BYTES[target.family] if probe.size_bytes else PAYLOAD_BYTES
+        payload = struct.pack("!8sIB", self._token, probe.id & 0xFFFFFFFF, probe.ttl)
+        payload = payload.ljust(size, b"\0")[: max(0, size)]
+        self._retire()
         try:
-            opened = self._open(probe.ttl)
+            opened = self._open(target, probe)
         except OSError as error:
-            raise self._failed(error) from None
+            raise outgoing.failed(error, target) from None
         at = time.monotonic()
         try:
             try:
                 opened.send(payload)
             except OSError as error:
-                if error.errno not in _ASYNCHRONOUS:
+                if error.errno not in ASYNCHRONOUS:
                     raise
                 at = time.monotonic()
                 opened.send(payload)  # that was an earlier packet's error, now taken off
+            self._epoll.register(opened, select.EPOLLIN)
         except OSError as error:
             opened.close()
-            raise self._failed(error) from None
-        self._sent[opened.fileno()] = _Sent(probe.id, opened, payload, at)
-        self._epoll.register(opened, select.EPOLLIN)
+            raise outgoing.failed(error, target) from None
+        self._sent[opened.fileno()] = _Sent(probe.id, probe.target, opened, payload, at)
         return at
 
     def receive(self, until: float) -> list[Reply]:
@@ -113,38 +135,27 @@ class UdpNetwork:
             if replies or time.monotonic() >= until:
                 return replies
 
-    def _open(self, ttl: int) -> socket.socket:
-        four = self._target.family == 4
-        opened = socket.socket(socket.AF_INET if four else socket.AF_INET6, socket.SOCK_DGRAM)
+    def _retire(self) -> None:
+        while len(self._sent) >= KEPT:
+            fd, oldest = next(iter(self._sent.items()))
+            if len(self._sent) < self._room and time.monotonic() - oldest.at < TOO_LATE_S:
+                return
+            del self._sent[fd]
+            oldest.socket.close()
+
+    def _open(self, target: Address, probe: Probe) -> socket.socket:
+        opened = outgoing.open_socket(self._leaving, target.family, socket.SOCK_DGRAM)
         try:
-            opened.setblocking(False)
-            if four:
-                opened.setsockopt(socket.IPPROTO_IP, errqueue.IP_RECVERR, 1)
-                opened.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
-            else:
-                opened.setsockopt(socket.IPPROTO_IPV6, errqueue.IPV6_RECVERR, 1)
-                opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, ttl)
-            try:
-                opened.setsockopt(socket.SOL_SOCKET, errqueue.SO_TIMESTAMPNS, 1)
-            except OSError:
-                pass  # then the time of recvmsg has to do
-            if self._interface is not None:
-                self._bind(opened, self._interface)
-            opened.connect(self._target.sockaddr(self._port))
+            outgoing.want_errors(opened, target.family)
+            outgoing.set_ttl(opened, target.family, probe.ttl)
+            if probe.size_bytes:
+                outgoing.let_fragment(opened, target.family)
+            outgoing.bind_source(opened, target, self._leaving.source)
+            opened.connect(target.sockaddr(self._leaving.port))
         except BaseException:
             opened.close()
             raise
         return opened
-
-    def _bind(self, opened: socket.socket, interface: str) -> None:
-        try:
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, os.fsencode(interface))
-        except OSError as error:
-            if error.errno == errno.EPERM:
-                raise Denied(
-                    f"-i {interface}", "binding to an interface needs CAP_NET_RAW here", "run with sudo"
-                ) from None
-            raise UsageError(f"-i {interface}", "no such interface", "see sretool net addrs") from None
 
     def _drain(self, sent: _Sent) -> list[Reply]:
         replies = []
@@ -163,9 +174,11 @@ class UdpNetwork:
         return replies
 
     def _read(self, sent: _Sent, data: bytes, ancillary: errqueue.Ancillary, *, error: bool) -> Reply | None:
-        at = self._arrival(sent, ancillary)
+        at = errqueue.arrival(ancillary, sent.at)
+        ttl = errqueue.received_ttl(ancillary)
         if not error:
-            return Reply(at, sent.probe, self._target.text, "datagram")
+            address = self._targets[sent.target].address.text
+            return Reply(at, sent.probe, address, "datagram", ttl=ttl, target=sent.target)
         try:
             entry = errqueue.extended(ancillary)
         except ParseError:
@@ -173,48 +186,15 @@ class UdpNetwork:
         if entry is None or entry.origin not in (errqueue.ORIGIN_ICMP, errqueue.ORIGIN_ICMP6):
             return None  # a local error: send() has raised it already
         # The quote may be cut anywhere after the ports; what there is of our payload must be ours.
-        ours = sent.payload.startswith(data[:PAYLOAD_BYTES])
-        return Reply(at, sent.probe if ours else None, entry.offender, "icmp", entry.type, entry.code)
-
-    def _arrival(self, sent: _Sent, ancillary: errqueue.Ancillary) -> float:
-        """When it arrived, on the monotonic clock. The kernel stamps with the wall clock, so only
-        the age of the stamp is used; an age that cannot be (the clock was set) is not.
-        """
-        now = time.monotonic()
-        stamp = errqueue.received_ns(ancillary)
-        if stamp is not None:
-            age = (time.time_ns() - stamp) / 1e9
-            if 0 <= age <= now - sent.at:
-                return now - age
-        return now
-
-    def _failed(self, error: OSError) -> SendFailed:
-        number = error.errno or errno.EIO
-        hint = {
-            errno.EPERM: "a firewall of this host drops it: nft list ruleset",
-            errno.ENOBUFS: "the interface's queue is full",
-            errno.EMFILE: "raise ulimit -n",
-        }.get(number, "")
-        return SendFailed(number, self._target.text, os.strerror(number), hint)
-
-    def _cannot_open(self, error: OSError) -> SretoolError:
-        target, number = self._target, error.errno or errno.EIO
-        if number == errno.EACCES and self._is_broadcast():
-            return UsageError(target.text, "is a broadcast address", "a trace has one target")
-        if number == errno.EINVAL and target.link_local and not target.scope:
-            return UsageError(target.text, "needs a zone", f"name its interface: {target.ip}%eth0")
-        through = f" through {self._interface}" if self._interface else ""
-        message = _NO_ROUTE.get(number, os.strerror(number))
-        return NoRoute(target.text, message + through, f"see sretool net route {target.ip}")
-
-    def _is_broadcast(self) -> bool:
-        """connect(2) says EACCES for a broadcast address and for a `prohibit` route alike."""
-        if self._target.family == 6:
-            return False
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as allowed:
-            allowed.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-            try:
-                allowed.connect(self._target.sockaddr(self._port))
-            except OSError:
-                return False
-            return True
+        ours = sent.payload.startswith(data[: len(sent.payload)])
+        return Reply(
+            at,
+            sent.probe if ours else None,
+            entry.offender,
+            "icmp",
+            entry.type,
+            entry.code,
+            ttl=ttl,
+            mtu=entry.mtu,
+            target=sent.target,
+        )

@@ -12,8 +12,8 @@ from sretool.errors import DeadlineReached, NoRoute, UsageError
 from sretool.net.trace.build import Asked, build
 from sretool.net.trace.engine import Plan, Tracer
 from sretool.net.trace.model import EndReason, Trace
+from sretool.probe.live import Leaving, LiveNetwork, open_network
 from sretool.probe.resolve import Address, resolve
-from sretool.probe.udp import UdpNetwork
 
 RESOLVE_TIMEOUT_S = 5.0
 """As long as one try of the stub resolver (resolv.conf(5), timeout)."""
@@ -44,8 +44,9 @@ def measure(ask: Ask, run: Run) -> Trace:
     stop_at = time.monotonic() + deadline_s
     with Progress(run.options, f"tracing {ask.host}"):
         addresses = resolve(ask.host, run.options.family, min(RESOLVE_TIMEOUT_S, deadline_s))
-        network, address = _open(addresses, ask, interface)
+        network = open_network("udp", "sockets", Leaving(ask.port, interface=interface))
         try:
+            address = _open(addresses, network)
             plan = Plan(
                 address.text,
                 address.family,
@@ -56,33 +57,25 @@ def measure(ask: Ask, run: Run) -> Trace:
                 stop_at,
             )
             tracer = Tracer(network, plan)
+            source = network.source(0)
             stopped = _run(tracer, run)
         finally:
             network.close()
     run.errors.extend(tracer.failures)
-    return build(tracer, Asked(ask.host, network.source, interface, ask.port), stopped)
+    return build(tracer, Asked(ask.host, source, interface, ask.port), stopped)
 
 
-def _open(addresses: list[Address], ask: Ask, interface: str | None) -> tuple[UdpNetwork, Address]:
+def _open(addresses: list[Address], network: LiveNetwork) -> Address:
     """The first address this host can send to, in the order the resolver prefers them."""
     failures = []
     for address in addresses:
-        _one_host(address)
         try:
-            return UdpNetwork(address, ask.port, interface), address
+            network.add(address)
         except NoRoute as error:
             failures.append(error)
+        else:
+            return address
     raise failures[0]
-
-
-def _one_host(address: Address) -> None:
-    packed = address.packed
-    if packed[0] == 0xFF if address.family == 6 else 224 <= packed[0] <= 239:
-        raise UsageError(address.text, "is a multicast address", "a trace has one target")
-    if packed == b"\xff\xff\xff\xff":
-        raise UsageError(address.text, "is a broadcast address", "a trace has one target")
-    if not any(packed):
-        raise UsageError(address.text, "is no host's address", "name the host to trace to")
 
 
 def _run(tracer: Tracer, run: Run) -> EndReason | None:
