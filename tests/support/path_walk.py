@@ -28,8 +28,8 @@ class Packet(NamedTuple):
 
 class Answer(NamedTuple):
     """`kind` is icmp, echo-reply, datagram, syn-ack or rst; `icmp` type and code of the first of these,
-    `mtu` of a packet too big. `rewritten` is what the quote shows changed; `about` says of a foreign one
-    whose packet it quotes.
+    `mtu` of a packet too big. `quoted_ttl` is what was left of the probe's, `rewritten` what the quote shows
+    changed; `about` says of a foreign one whose packet it quotes.
     """
 
     after_s: float
@@ -37,9 +37,19 @@ class Answer(NamedTuple):
     kind: str
     icmp: tuple[int, int] | None
     reply_ttl: int
+    quoted_ttl: int = 1
     mtu: int = 0
     rewritten: frozenset[str] = frozenset()
     about: str | None = None
+
+
+class _Arrival(NamedTuple):
+    """A packet where its way ends: so many hops away, with what NATs did to it, and the time."""
+
+    packet: Packet
+    distance: int
+    rewritten: frozenset[str]
+    now: float
 
 
 class Walk:
@@ -76,36 +86,42 @@ class Walk:
         return hops
 
     def _walk(self, hops: list[Element], packet: Packet, now: float) -> list[Answer]:
-        path, family = self.path, self.path.family
-        left, distance = packet.ttl, 0
-        rewritten: frozenset[str] = frozenset()
+        path = self.path
+        arrival = _Arrival(packet, 0, frozenset(), now)
         for node in self._steps(hops, packet.flow, 0):
-            left, distance = left - 1, distance + 1
+            arrival = arrival._replace(distance=arrival.distance + 1)
             if node is None:
-                if left == 0:
+                if arrival.distance == packet.ttl:
                     return []
                 continue
-            if node.drop and self._random.random() < node.drop:
-                return []
-            if left == 0:
-                return self._error(node, node.icmp, distance, now, rewritten)
-            if node.refuse is not None:
-                return self._error(node, node.refuse, distance, now, rewritten)
-            if node.blackhole:
-                return []
-            too_big = node.mtu is not None and packet.size_bytes > node.mtu
-            if too_big and (packet.dont_fragment or family == 6):
-                if node.ptb is False:
-                    return []
-                advertised = node.mtu if node.ptb is True else node.ptb
-                return self._error(node, PACKET_TOO_BIG[family], distance, now, rewritten, advertised or 0)
-            rewritten |= frozenset(node.nat)
+            stopped = self._stopped(node, arrival)
+            if stopped is not None:
+                return stopped
+            if node.nat:
+                arrival = arrival._replace(rewritten=arrival.rewritten | frozenset(node.nat))
+        arrival = arrival._replace(distance=arrival.distance + 1)
         if path.loop:
-            node = path.loop[(left - 1) % len(path.loop)]
-            return self._error(node, node.icmp, distance + 1, now, rewritten)
-        if path.end is None:
+            node = path.loop[(packet.ttl - arrival.distance) % len(path.loop)]
+            return self._error(node, node.icmp, arrival)
+        return [] if path.end is None else self._target(path.end, arrival)
+
+    def _stopped(self, node: Node, arrival: _Arrival) -> list[Answer] | None:
+        """What a router answers that does not pass the packet on; None when it does."""
+        packet, family = arrival.packet, self.path.family
+        if node.drop and self._random.random() < node.drop:
             return []
-        return self._target(path.end, packet, distance + 1, now, rewritten)
+        if arrival.distance == packet.ttl:
+            return self._error(node, node.icmp, arrival)
+        if node.refuse is not None:
+            return self._error(node, node.refuse, arrival)
+        if node.blackhole:
+            return []
+        if node.mtu is None or packet.size_bytes <= node.mtu or not (packet.dont_fragment or family == 6):
+            return None
+        if node.ptb is False:
+            return []
+        advertised = node.mtu if node.ptb is True else node.ptb
+        return self._error(node, PACKET_TOO_BIG[family], arrival, advertised)
 
     def _steps(self, hops: list[Element], flow: Hashable, place: int) -> Iterator[Node | None]:
         """The nodes of this flow's way, None for a hop where nobody is."""
@@ -137,40 +153,29 @@ class Walk:
         raise AssertionError("no leg")
 
     def _error(
-        self,
-        node: Node,
-        icmp: tuple[int, int] | None,
-        distance: int,
-        now: float,
-        rewritten: frozenset[str],
-        mtu: int = 0,
+        self, node: Node, icmp: tuple[int, int] | None, arrival: _Arrival, mtu: int = 0
     ) -> list[Answer]:
         """An ICMP error, unless the node is silent or has said enough."""
         nth = self._arrive(node)
-        if icmp is None and node.datagram:  # a service in the middle of the path: a target that forwards
-            return self._copies(node, nth, "datagram", None, distance)
-        if icmp is None or nth in node.lose or not self._token(node, now):
+        if icmp is None or nth in node.lose or not self._token(node, arrival.now):
             return []
-        return self._copies(node, nth, "icmp", icmp, distance, mtu, rewritten)
+        return self._copies(node, nth, "icmp", icmp, arrival, mtu)
 
-    def _target(
-        self, node: Node, packet: Packet, distance: int, now: float, rewritten: frozenset[str]
-    ) -> list[Answer]:
+    def _target(self, node: Node, arrival: _Arrival) -> list[Answer]:
         if node.drop and self._random.random() < node.drop:
             return []
-        service = node.serves()
+        service, packet = node.serves(), arrival.packet
         what = {"udp": service.udp, "icmp": service.icmp, "tcp": service.tcp}[packet.protocol]
         if service.most_bytes is not None and packet.size_bytes > service.most_bytes:
             return []
         if isinstance(what, tuple):
-            return self._error(node, what, distance, now, rewritten)
+            return self._error(node, what, arrival)
         if what == "closed" and packet.protocol == "udp":
-            return self._error(node, PORT_UNREACHABLE[self.path.family], distance, now, rewritten)
+            return self._error(node, PORT_UNREACHABLE[self.path.family], arrival)
         nth = self._arrive(node)
         if what == "silent" or nth in node.lose:
             return []
-        kind = SERVED[packet.protocol][what == "closed"]
-        return self._copies(node, nth, kind, None, distance)
+        return self._copies(node, nth, SERVED[packet.protocol][what == "closed"], None, arrival)
 
     def _arrive(self, node: Node) -> int:
         nth = self._arrivals[node.address]
@@ -187,23 +192,17 @@ class Walk:
         return enough
 
     def _copies(
-        self,
-        node: Node,
-        nth: int,
-        kind: str,
-        icmp: tuple[int, int] | None,
-        distance: int,
-        mtu: int = 0,
-        rewritten: frozenset[str] = frozenset(),
+        self, node: Node, nth: int, kind: str, icmp: tuple[int, int] | None, arrival: _Arrival, mtu: int = 0
     ) -> list[Answer]:
         if node.answer_loss and self._random.random() < node.answer_loss:
             return []
         after_s = node.rtts_ms[nth % len(node.rtts_ms)] / 1000
         if node.jitter_ms:
             after_s += self._random.uniform(0, node.jitter_ms) / 1000
-        reply_ttl = max(1, 65 - distance) if node.reply_ttl is None else node.reply_ttl
+        ttl = max(1, 65 - arrival.distance) if node.reply_ttl is None else node.reply_ttl
+        left = max(1, arrival.packet.ttl - arrival.distance + 1)
         return [
-            Answer(after_s + copy * COPY_AFTER_S, node, kind, icmp, reply_ttl, mtu, rewritten)
+            Answer(after_s + copy * COPY_AFTER_S, node, kind, icmp, ttl, left, mtu, arrival.rewritten)
             for copy in range(node.copies)
         ]
 
