@@ -128,6 +128,38 @@ SHARED: dict[str, tuple[Any, Any]] = {
         ],
         None,
     ),
+    "resolve": (Annotated[bool, _option("--resolve", help="Names for addresses, by reverse DNS.")], False),
+    "asn": (
+        Annotated[bool, _option("--asn", help="The AS that announces each public address, by DNS.")],
+        False,
+    ),
+    "asn_zone": (
+        Annotated[
+            Optional[str],
+            _option("--asn-zone", help="--asn, asked under another zone.", metavar="ZONE"),
+        ],
+        None,
+    ),
+    "asn_file": (
+        Annotated[
+            Optional[str],
+            _option(
+                "--asn-file", help="ASes from an MMDB file (GeoLite2-ASN, IPinfo), not DNS.", metavar="FILE"
+            ),
+        ],
+        None,
+    ),
+    "resolver": (
+        Annotated[
+            Optional[str],
+            _option(
+                "--resolver",
+                help="Ask this name server, not those of resolv.conf.",
+                metavar="ADDR[#PORT]",
+            ),
+        ],
+        None,
+    ),
     "fail_on": (
         Annotated[
             Optional[FailOn], _option("--fail-on", help="From which severity findings set the exit code.")
@@ -186,6 +218,8 @@ SETS: dict[str, tuple[str, ...]] = {
     "followed": ("changes", "count", "jsonl"),
     "family": ("four", "six"),
     "network": ("interface", "timeout"),
+    "resolving": ("resolve", "resolver"),
+    "origins": ("asn", "asn_zone", "asn_file"),
     "judging": ("fail_on",),
     "thresholds": ("set_",),
 }
@@ -212,6 +246,11 @@ class Options(Struct, frozen=True):
     six: bool = False
     interface: str | None = None
     timeout: float | None = None
+    resolve: bool = False
+    asn: bool = False
+    asn_zone: str | None = None
+    asn_file: str | None = None
+    resolver: str | None = None
     fail_on: FailOn | None = None
     set_: list[str] | None = None
     deadline: float | None = None

@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from sretool.probe.live import Flow, Method, Transport
 from sretool.probe.network import Interface, Label
+from sretool.probe.origins import Origin
 from sretool.report.check import Verdict
 
 EndReason = Literal[
@@ -35,16 +36,6 @@ RttP50 = Annotated[float | None, Meta(description="median of all answers")]
 RttP95 = Annotated[float | None, Meta(description="95th percentile, linear between answers")]
 RttP99 = Annotated[float | None, Meta(description="99th percentile, linear between answers")]
 Jitter = Annotated[float | None, Meta(description="smoothed difference of neighbours, RFC 3550 6.4.1")]
-
-
-class Origin(Struct, frozen=True):
-    """Who announces an address in BGP."""
-
-    asn: Annotated[int | None, Meta(description="origin AS; null: announced by none")]
-    prefix: Annotated[str | None, Meta(description="announced prefix, where the source names it")] = None
-    name: Annotated[str | None, Meta(description="name of the AS")] = None
-    country: Annotated[str | None, Meta(description="country code of the registration")] = None
-    source: Annotated[str, Meta(description="the DNS zone asked, or the file read")] = ""
 
 
 class Host(Struct):
