@@ -65,6 +65,18 @@ def reachable() -> list[str]:
     return ["unshare", "-m", "sh", "-c", "\n".join(script), "sh"]
 
 
+def elsewhere(uid: int | None, netns: str | None) -> list[str]:
+    """A prefix that runs a command as another user, in a network namespace."""
+    argv = []
+    if netns is not None:
+        argv = ["ip", "netns", "exec", netns]
+    if uid is not None:
+        # setpriv drops groups and capabilities with the uid
+        drop = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--inh-caps=-all"]
+        argv += [*reachable(), *drop]
+    return argv
+
+
 def sretool(
     *args: object,
     uid: int | None = None,
@@ -78,12 +90,7 @@ def sretool(
         code, out, err = server(*environment().items()).run([*map(str, args)], environment(), timeout)
         return Outcome(code, *(stream.decode(errors="backslashreplace") for stream in (out, err)))
     argv = [sys.executable, "-m", "sretool", *map(str, args)]
-    if uid is not None:
-        # setpriv drops groups and capabilities with the uid
-        drop = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--inh-caps=-all"]
-        argv = [*reachable(), *drop, *argv]
-    if netns is not None:
-        argv = ["ip", "netns", "exec", netns, *argv]
+    argv = [*elsewhere(uid, netns), *argv]
     popen.setdefault("cwd", "/")
     done = subprocess.run(
         argv,

@@ -13,16 +13,17 @@ import select
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import IO, NoReturn
 
 
 class Server:
-    """The process to ask."""
+    """The process to ask. `prefix` is what it is started by: in a namespace, as another user."""
 
-    def __init__(self, env: dict[str, str]) -> None:
-        argv = [sys.executable, __file__]
+    def __init__(self, env: dict[str, str], prefix: Sequence[str] = ()) -> None:
+        argv = [*prefix, sys.executable, __file__]
         # no buffer: what is read ahead of a reply, select does not see
         self._process = subprocess.Popen(
             argv, bufsize=0, env=env, cwd="/", stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -38,6 +39,7 @@ class Server:
         assert requests is not None
         assert replies is not None
         with tempfile.TemporaryDirectory() as folder:
+            os.chmod(folder, 0o777)  # it may be another user
             streams = [Path(folder) / name for name in ("out", "err")]
             request = {"args": args, "env": env, "streams": [str(path) for path in streams]}
             requests.write(json.dumps(request).encode() + b"\n")
@@ -51,6 +53,13 @@ class Server:
                 raise subprocess.TimeoutExpired(args, timeout)
             out, err = (path.read_bytes() for path in streams)
             return code, out, err
+
+    def close(self) -> None:
+        """End it."""
+        for stream in (self._process.stdin, self._process.stdout):
+            assert stream is not None
+            stream.close()
+        self._process.wait()
 
 
 @cache

@@ -5,6 +5,8 @@ packet); `path_files.py` reads them from TOML.
 
 from __future__ import annotations
 
+import os
+import pathlib
 from dataclasses import dataclass, field
 from typing import Any, Union
 
@@ -143,6 +145,13 @@ class Path:
     @property
     def family(self) -> int:
         return 6 if ":" in self.target else 4
+
+    @classmethod
+    def load_toml(cls, file: os.PathLike[str] | str, family: int = 4) -> Path:
+        """The path of a scenario's file, for one family."""
+        import path_files
+
+        return path_files.load(pathlib.Path(file), family)
 
     def nodes(self, ttl: int) -> list[Node]:
         """Who may answer there, of a path without legs."""

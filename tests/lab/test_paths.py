@@ -1,0 +1,90 @@
+"""Every scenario of tests/lab/paths, with every protocol, family and method it names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from inspect import signature
+from typing import Any
+
+import path_files
+import pytest
+from cli import NOBODY, elsewhere, environment
+from forked import Server
+from lab_tun import TunLab
+from path_expect import differences
+from paths import straight
+
+from sretool.net.trace.cli import trace
+
+pytestmark = pytest.mark.lab
+
+TRIES = 5
+# what every scenario runs as: each protocol over both families, by raw sockets and without any right
+USUAL = [
+    ("udp", 4, "raw"), ("udp", 6, "sockets"), ("icmp", 4, "sockets"), ("icmp", 6, "raw"),
+    ("tcp", 4, "raw"), ("tcp", 6, "sockets"),
+]  # fmt: skip
+EVERY = [(p, f, m) for p in ("udp", "icmp", "tcp") for f in (4, 6) for m in ("raw", "sockets")]
+OPTIONS = set(signature(trace).parameters)
+SCENARIOS = {file.stem: path_files.read(file) for file in sorted(path_files.FOLDER.glob("*.toml"))}
+
+
+def offered(protocol: str, method: str) -> bool:
+    return (protocol == "udp" or "protocol" in OPTIONS) and (method == "sockets" or "method" in OPTIONS)
+
+
+def variants() -> Iterator[Any]:
+    for name, raw in SCENARIOS.items():
+        run = raw.get("run", {})
+        for protocol, family, method in EVERY if run.get("every") else USUAL:
+            named = protocol in run.get("protocols", [protocol]) and method in run.get("methods", [method])
+            if named and offered(protocol, method) and family in run.get("families", [family]):
+                yield pytest.param(name, protocol, family, method, id=f"{name}-{protocol}{family}-{method}")
+
+
+class Lab:
+    """One namespace and one simulator for all scenarios, and sretool, imported, as root and as nobody."""
+
+    def __init__(self, tun: TunLab) -> None:
+        self.tun = tun
+        self.servers = {
+            "raw": Server(environment(), elsewhere(None, tun.netns)),
+            "sockets": Server(environment(), elsewhere(NOBODY, tun.netns)),
+        }
+
+    def answer(self, method: str, *args: str) -> dict[str, Any]:
+        code, out, err = self.servers[method].run(list(args), environment(), 60)
+        assert not err, err.decode()
+        answer: dict[str, Any] = json.loads(out)
+        assert answer["exit_code"] == code
+        return answer
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with TunLab(straight(1)) as tun:
+        lab = Lab(tun)
+        yield lab
+        for server in lab.servers.values():
+            server.close()
+
+
+@pytest.mark.parametrize(("name", "protocol", "family", "method"), list(variants()))
+def test_path(lab: Lab, name: str, protocol: str, family: int, method: str) -> None:
+    raw = path_files.chosen(SCENARIOS[name], f"v{family}", protocol, method)
+    path = path_files.load(path_files.FOLDER / f"{name}.toml", family)
+    args = ["net", "trace", "--json", *map(str, raw.get("run", {}).get("args", []))]
+    args += [
+        f"--{option}={value}"
+        for option, value in (("protocol", protocol), ("method", method))
+        if option in OPTIONS
+    ]
+    for _ in range(TRIES):
+        lab.tun.play(path)
+        answer = lab.answer(method, *args, path.target)
+        wrong, late = differences(raw["expect"], answer, path)
+        assert not wrong, "\n".join([*wrong, *late])
+        if not late:
+            return
+    pytest.fail("\n".join(late))
