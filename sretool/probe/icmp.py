@@ -47,9 +47,9 @@ _WHOLE = {
     (6, 129): "echo-reply",
 }
 
-TIME_EXCEEDED = "time-exceeded"
-# A host that names the port or the protocol has taken the packet for its own (RFC 1122 3.2.2.1).
-FROM_THE_END = frozenset({"port-unreachable", "protocol-unreachable"})
+TIME_EXCEEDED, ECHO_REPLY = "time-exceeded", "echo-reply"
+# A host that names the port or the protocol, or echoes, has taken the packet for its own (RFC 1122 3.2.2).
+FROM_THE_END = frozenset({"port-unreachable", "protocol-unreachable", "echo-reply"})
 PROHIBITED = frozenset(
     {"net-prohibited", "host-prohibited", "admin-prohibited", "source-policy-failed", "precedence-cutoff"}
 )

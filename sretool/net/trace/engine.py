@@ -1,19 +1,21 @@
-"""One burst to every hop, and the rules of how long to wait for what.
+"""One target: a burst to every hop at once, the rules of how long to wait for what, and rounds after it.
 
 Every probe is in flight at once, so a trace takes as long as its farthest hop and not the sum of all.
 Who stays silent must not cost its timeout: once the end of the path has answered, a hop that was
 going to answer has had its chance after twice that time. Only a silent target costs the timeout.
+
+A tracer sends nothing itself: `drive.py` asks it what it wants and brings it what came.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from sretool.net.trace.tally import HopTally, Who
 from sretool.probe import icmp
-from sretool.probe.network import Network, Probe, Reply, SendFailed
-from sretool.probe.pace import Pace
+from sretool.probe.network import Reply, SendFailed
 
 # After the end answered: traceroute -w waits 3 times the same hop's time; for the rest twice the
 # slowest answer so far, and not less than 100 ms, which a busy router's control plane may take.
@@ -26,16 +28,18 @@ SAME_HOP, SLOWEST, LEAST_WAIT_S = 3.0, 2.0, 0.1
 ASK_AGAIN = (0.45, 0.9)
 LAST_WAIT = 1.15
 
-# By then near hops have answered, and the kernel, asked for time stamps, takes them.
-SETTLED_S = 0.02
-
-# A default trace (30 hops, 3 probes) leaves at once; what is more goes at 1,000 a second.
-BURST, PER_SECOND = 100, 1000.0
+BEYOND = 3
+"""A round asks so many hops past the last that answered, while the target is silent."""
+FORGET_S = 30.0
+"""An answer that is later than this is a stray."""
+RETURNED = 5
+"""A host that has not answered at a hop for so many rounds, and answers again, is news again."""
 
 
 class Plan(NamedTuple):
-    """What to send. `target` is the address as replies will name it, `family` 4 or 6; `stop_at` is
-    when to stop whatever is known by then, on the network's clock.
+    """What to send. `target` is the address as replies will name it, `family` 4 or 6, `number` what
+    the network calls it; `source` is our own address. `in_waves`: every probe that gets to the target
+    costs its service a connection, so the first wave has one probe a hop.
     """
 
     target: str
@@ -44,7 +48,9 @@ class Plan(NamedTuple):
     max_ttl: int = 30
     queries: int = 3
     timeout_s: float = 1.0
-    stop_at: float = float("inf")
+    number: int = 0
+    source: str = ""
+    in_waves: bool = False
 
 
 @dataclass
@@ -55,6 +61,7 @@ class Shot:
     ttl: int
     sent_at: float
     again: bool
+    round: int
     replies: list[Reply] = field(default_factory=list)
 
     @property
@@ -63,181 +70,275 @@ class Shot:
         return self.replies[0].at - self.sent_at if self.replies else None
 
 
-class Tracer:
-    """One trace. `run` may be interrupted at any point: what is known so far stays here.
-    `finished`: everything worth waiting for was waited for; `overdue`: `stop_at` came first.
-    """
+class News(NamedTuple):
+    """Another host than before answers at a hop. `at` is on the network's clock."""
 
-    def __init__(self, network: Network, plan: Plan) -> None:
-        self.network = network
+    at: float
+    ttl: int
+    was: list[str]
+    now: list[str]
+
+
+def words(family: int, reply: Reply) -> str:
+    """`time-exceeded`, `port-unreachable`, …, or what an answer of the target's own is called."""
+    if reply.kind != "icmp" or reply.icmp_type is None or reply.icmp_code is None:
+        return reply.kind
+    return icmp.words(family, reply.icmp_type, reply.icmp_code)
+
+
+class Round:
+    """What the probes of one round say of where the path ends."""
+
+    def __init__(self, plan: Plan, number: int) -> None:
         self.plan = plan
+        self.number = number
         self.shots: list[Shot] = []
-        self.strays: list[Reply] = []
-        self.failures: list[SendFailed] = []
-        self.finished = False
-        self.overdue = False
-        self.network_s = 0.0
-        self._by_id: dict[int, Shot] = {}
-        self._pace = Pace(PER_SECOND, BURST)
-        self._next_id = 0
+        self.unanswered: dict[int, Shot] = {}
+        self.arrival: Shot | None = None
+        self.exhausted = False
+        self.slowest_s = 0.0
+        self.by_hop_s: dict[int, float] = {}
+        self.last_reply_at = float("-inf")
+        self._passed = 0
+        self._refusals: list[tuple[Shot, Reply]] = []
 
-    def run(self, meanwhile: Callable[[], None] | None = None) -> None:
-        """Send, wait, and return when nothing is worth waiting for. `meanwhile` is work to do once
-        while packets fly, if they fly long enough; the network stamps what arrives in that time.
+    def sent(self, shot: Shot) -> None:
+        """A probe of this round left."""
+        self.shots.append(shot)
+        self.unanswered[shot.id] = shot
 
-        Raises:
-            SendFailed: not one probe left this host.
-        """
-        started = self.network.now()
-        try:
-            self._burst()
-            if not self.shots:
-                raise self.failures[0]
-            self._wait(meanwhile)
-            self.finished = not self.overdue
-        finally:
-            self.network_s = self._ended() - started
-
-    def _ended(self) -> float:
-        """When waiting ended: with the last reply, if nothing was left to wait for."""
-        if self.finished and self._worth_waiting(float("inf")) == float("-inf"):
-            arrival = self.arrival()
-            last = self.plan.max_ttl if arrival is None else arrival.ttl
-            return max(shot.replies[0].at for shot in self.shots if shot.replies and shot.ttl <= last)
-        return self.network.now()
-
-    def words(self, reply: Reply) -> str:
-        """`time-exceeded`, `port-unreachable`, …, or `datagram` for an answer of the service."""
-        if reply.icmp_type is None or reply.icmp_code is None:
-            return "datagram"
-        return icmp.words(self.plan.family, reply.icmp_type, reply.icmp_code)
+    def take(self, shot: Shot, reply: Reply) -> None:
+        """A reply to one of its probes, which `shot` has already."""
+        said = words(self.plan.family, reply)
+        if (rtt := shot.rtt_s) is not None and self.unanswered.pop(shot.id, None):
+            self.slowest_s = max(self.slowest_s, rtt)
+            self.by_hop_s[shot.ttl] = max(self.by_hop_s.get(shot.ttl, 0.0), rtt)
+            self.last_reply_at = max(self.last_reply_at, reply.at)
+        if self.arrived(reply):
+            if self.arrival is None or (shot.ttl, shot.again) < (self.arrival.ttl, self.arrival.again):
+                self.arrival = shot
+        elif said == icmp.TIME_EXCEEDED:
+            self._passed = max(self._passed, shot.ttl)
+            self.exhausted |= shot.ttl == self.plan.max_ttl
+        elif said in icmp.UNREACHABLE:
+            self._refusals.append((shot, reply))
 
     def arrived(self, reply: Reply) -> bool:
         """Whether it proves that its probe got to the target."""
-        said = self.words(reply)
-        if said == "datagram" or said in icmp.FROM_THE_END:
+        said = words(self.plan.family, reply)
+        if reply.kind != "icmp" or said in icmp.FROM_THE_END:
             return True
         return reply.address == self.plan.target and said in icmp.UNREACHABLE
-
-    def arrival(self) -> Shot | None:
-        """The nearest probe that got to the target (a first one of the burst, if any did)."""
-        return min(
-            (shot for shot in self.shots if any(map(self.arrived, shot.replies))),
-            key=lambda shot: (shot.ttl, shot.again),
-            default=None,
-        )
 
     def refusal(self) -> tuple[Shot, Reply] | None:
         """The nearest probe that somebody on the way would not pass on. Not when others got
         farther: then only one of several ways is closed.
         """
-        passed = max((shot.ttl for shot in self.shots if self._says(shot, icmp.TIME_EXCEEDED)), default=0)
-        for shot in sorted(self.shots, key=lambda shot: shot.ttl):
-            for reply in shot.replies:
-                if self.words(reply) in icmp.UNREACHABLE and not self.arrived(reply):
-                    return (shot, reply) if shot.ttl >= passed else None
-        return None
+        nearest = min(self._refusals, key=lambda refusal: refusal[0].ttl, default=None)
+        return nearest if nearest is not None and nearest[0].ttl >= self._passed else None
 
-    def exhausted(self) -> bool:
-        """Whether a hop answered at the last TTL: the path goes on beyond it."""
-        return any(
-            shot.ttl == self.plan.max_ttl and self._says(shot, icmp.TIME_EXCEEDED) for shot in self.shots
-        )
+    def end_known(self) -> bool:
+        """Whether something says where the path ends, or that it goes on past the last TTL."""
+        return self.arrival is not None or self.exhausted or self.refusal() is not None
 
-    def _says(self, shot: Shot, word: str) -> bool:
-        return any(self.words(reply) == word for reply in shot.replies)
+    def farthest(self) -> int:
+        """The last TTL that was answered; the one before the first when none was."""
+        return max((shot.ttl for shot in self.shots if shot.replies), default=self.plan.first_ttl - 1)
 
-    def _burst(self) -> None:
-        # All probes of one TTL together, near hops first: of a target that answers only the first
-        # six, those are the ones of its own row.
-        for ttl in range(self.plan.first_ttl, self.plan.max_ttl + 1):
-            for _ in range(self.plan.queries):
-                self._send(ttl, again=False)
-            self._take(self.network.receive(self.network.now()))
-            if self.arrival() is not None or self._over():
-                return
+    def waited_for(self) -> list[Shot]:
+        """Unanswered probes whose answer would change something."""
+        last = self.plan.max_ttl if self.arrival is None else self.arrival.ttl
+        return [shot for shot in self.unanswered.values() if shot.ttl <= last]
 
-    def _over(self) -> bool:
-        self.overdue = self.network.now() >= self.plan.stop_at
-        return self.overdue
-
-    def _send(self, ttl: int, *, again: bool) -> None:
-        leave_at = self._pace.next(self.network.now())
-        while self.network.now() < leave_at:
-            self._take(self.network.receive(leave_at))
-        probe = Probe(self._next_id, ttl)
-        self._next_id += 1
-        try:
-            sent_at = self.network.send(probe)
-        except SendFailed as error:
-            self.failures.append(error)
-            return
-        shot = Shot(probe.id, ttl, sent_at, again)
-        self.shots.append(shot)
-        self._by_id[shot.id] = shot
-
-    def _take(self, replies: list[Reply]) -> None:
-        for reply in replies:
-            shot = None if reply.probe is None else self._by_id.get(reply.probe)
-            if shot is None:
-                self.strays.append(reply)
-            else:
-                shot.replies.append(reply)
-
-    def _wait(self, meanwhile: Callable[[], None] | None) -> None:
-        burst_end = self.network.now()
-        end = burst_end + LAST_WAIT * self.plan.timeout_s
-        again = [burst_end + part * self.plan.timeout_s for part in ASK_AGAIN]
-        while True:
-            # what came while this process did not run (a busy host, `meanwhile`) came in time
-            now = self.network.now()
-            self._take(self.network.receive(now))
-            until = self._worth_waiting(end)
-            if now >= until or self._over():
-                return
-            events = [until, self.plan.stop_at]
-            if meanwhile is not None:
-                if now >= burst_end + SETTLED_S:
-                    meanwhile()
-                    meanwhile = None
-                    continue
-                events.append(burst_end + SETTLED_S)
-            if again and not self._end_known():
-                if now >= again[0]:
-                    again.pop(0)
-                    self._ask_again()
-                    continue
-                events.append(again[0])
-            self._take(self.network.receive(min(events)))
-
-    def _end_known(self) -> bool:
-        return self.arrival() is not None or self.refusal() is not None or self.exhausted()
-
-    def _ask_again(self) -> None:
-        answered = max((shot.ttl for shot in self.shots if shot.replies), default=self.plan.first_ttl - 1)
-        for ttl in dict.fromkeys((min(answered + 1, self.plan.max_ttl), self.plan.max_ttl)):
-            self._send(ttl, again=True)
-
-    def _worth_waiting(self, end: float) -> float:
-        """Until when a reply may still come that changes the answer; the past when none can."""
-        arrival = self.arrival()
-        waiting = [shot for shot in self.shots if not shot.replies]
-        if arrival is not None:
-            waiting = [shot for shot in waiting if shot.ttl <= arrival.ttl]
+    def worth_waiting(self, end: float) -> float:
+        """Until when a reply may still come that changes the answer, at most `end`; the past when
+        none can.
+        """
+        waiting = self.waited_for()
         if not waiting:
             return float("-inf")
-        if not self._end_known():
+        if not self.end_known():
             return end
-        slowest = max(shot.rtt_s for shot in self.shots if shot.rtt_s is not None)
-        by_hop: dict[int, float] = {}
-        for shot in self.shots:
-            if shot.rtt_s is not None:
-                by_hop[shot.ttl] = max(by_hop.get(shot.ttl, 0.0), shot.rtt_s)
-        least = max(SLOWEST * slowest, LEAST_WAIT_S)
+        least = max(SLOWEST * self.slowest_s, LEAST_WAIT_S)
+        timeout_s = self.plan.timeout_s
         return min(
             end,
             max(
-                shot.sent_at + min(self.plan.timeout_s, max(least, SAME_HOP * by_hop.get(shot.ttl, 0.0)))
+                shot.sent_at + min(timeout_s, max(least, SAME_HOP * self.by_hop_s.get(shot.ttl, 0.0)))
                 for shot in waiting
             ),
         )
+
+
+class Tracer:
+    """The trace of one target, at any moment: what is known so far stays here when it is cut short.
+    `finished`: everything worth waiting for was waited for; `ended_at`: when that was.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.hops: dict[int, HopTally] = {}
+        self.strays: deque[Reply] = deque(maxlen=100)
+        self.stray_replies = 0
+        self.failures: list[SendFailed] = []
+        self.news: list[News] = []
+        self.finished = False
+        self.started_at: float | None = None
+        self.ended_at: float | None = None
+        self.round = Round(plan, 1)
+        self._rounds = {1: self.round}
+        self._shots: dict[int, Shot] = {}
+        self._seen: dict[int, dict[str, int]] = {}
+        hops = range(plan.first_ttl, plan.max_ttl + 1)
+        # All probes of one TTL together, near hops first: of a target that answers only the first
+        # six, those are the ones of its own row.
+        wave = 1 if plan.in_waves else plan.queries
+        self._queue = deque((ttl, 0.0) for ttl in hops for _ in range(wave))
+        self._rest = plan.queries - wave
+        self._again: list[float] = []
+        self._asking_again = False
+        self._end: float | None = None
+
+    def wants(self, now: float) -> int | None:
+        """The TTL of a probe that should leave now; None when it waits."""
+        if self._queue and self.round.number == 1 and not self._asking_again and self.round.arrival:
+            self._queue.clear()
+        if self._queue:
+            ttl, at = self._queue[0]
+            if at > now:
+                return None
+            self._queue.popleft()
+            return ttl
+        if self._end is None:
+            self._end = now + LAST_WAIT * self.plan.timeout_s
+            if self.round.number == 1:
+                self._again = [now + part * self.plan.timeout_s for part in ASK_AGAIN]
+        if self._again and now >= self._again[0] and not self.round.end_known():
+            self._again.pop(0)
+            self._asking_again = True
+            nearest = min(self.round.farthest() + 1, self.plan.max_ttl)
+            self._queue.extend((ttl, 0.0) for ttl in dict.fromkeys((nearest, self.plan.max_ttl)))
+            return self.wants(now)
+        return None
+
+    def due(self, now: float) -> float:
+        """When it next has something to do if nothing comes; the past when it has ended."""
+        if self.finished:
+            return float("-inf")
+        if self._queue:
+            return max(now, self._queue[0][1])
+        assert self._end is not None
+        until = self.round.worth_waiting(self._end)
+        if now >= until:
+            if self._rest:
+                self._second_wave(now)
+                return now
+            self._finish(now, until)
+            return float("-inf")
+        if self._again and not self.round.end_known():
+            return min(until, self._again[0])
+        return until
+
+    def _second_wave(self, now: float) -> None:
+        end = self.round.arrival.ttl if self.round.arrival else min(self.round.farthest(), self.plan.max_ttl)
+        self._queue.extend(
+            (ttl, 0.0) for ttl in range(self.plan.first_ttl, end + 1) for _ in range(self._rest)
+        )
+        self._rest = 0
+        self._asking_again = True  # this wave is sent whole
+        self._end = None if self._queue else now
+
+    def _finish(self, now: float, until: float) -> None:
+        self.finished = True
+        if not self.round.waited_for():  # it ended with the last reply, not with our next look
+            until = self.round.last_reply_at
+        self.ended_at = min(now, until) if until > float("-inf") else now
+
+    def told(self, now: float) -> Round:
+        """The newest round that says where the path ends: by an answer, or by having been waited for."""
+        for number in sorted(self._rounds, reverse=True):
+            round_ = self._rounds[number]
+            if round_.end_known() or (round_ is self.round and self.finished) or self._is_over(round_, now):
+                return round_
+        return self._rounds[min(self._rounds)]
+
+    def _is_over(self, round_: Round, now: float) -> bool:
+        shots = round_.shots
+        return bool(shots) and round_ is not self.round and now - shots[-1].sent_at > self.plan.timeout_s
+
+    def sent(self, id: int, ttl: int, at: float) -> Shot:
+        """A probe it wanted has left."""
+        if self.started_at is None:
+            self.started_at = at
+        shot = Shot(id, ttl, at, self._asking_again and not self.plan.in_waves, self.round.number)
+        self._shots[id] = shot
+        self.round.sent(shot)
+        self._hop(ttl).sent += 1
+        return shot
+
+    def failed(self, error: SendFailed) -> None:
+        """A probe it wanted could not be sent."""
+        self.failures.append(error)
+
+    def take(self, reply: Reply) -> Shot | None:
+        """A reply to a probe of this tracer, or a stray; the probe whose first answer it is."""
+        shot = None if reply.probe is None else self._shots.get(reply.probe)
+        if shot is None:
+            self.stray_replies += 1
+            self.strays.append(reply)
+            return None
+        shot.replies.append(reply)
+        hop = self._hop(shot.ttl)
+        if (round_ := self._rounds.get(shot.round)) is not None:
+            round_.take(shot, reply)
+        if len(shot.replies) > 1:
+            hop.duplicates += 1
+            return None
+        who = Who(reply.address, words(self.plan.family, reply))
+        hop.add(shot.id, who, reply, max(0.0, reply.at - shot.sent_at))
+        if reply.address is not None:
+            self._notice(shot, reply.address, reply.at)
+        return shot
+
+    def begin_round(self, now: float, spread_s: float) -> list[int]:
+        """Ask every hop once more, spread over that many seconds: routers limit how often they answer.
+        The ids of probes whose answers would come too late from now on.
+        """
+        told = self.told(now)
+        self._rounds = {number: round_ for number, round_ in self._rounds.items() if number >= told.number}
+        last = told.arrival.ttl if told.arrival else told.farthest() + BEYOND
+        hops = range(self.plan.first_ttl, min(max(last, self.plan.first_ttl), self.plan.max_ttl) + 1)
+        self.round = self._rounds[self.round.number + 1] = Round(self.plan, self.round.number + 1)
+        self._queue = deque((ttl, now + spread_s * n / len(hops)) for n, ttl in enumerate(hops))
+        self.finished = False
+        self._end, self._again, self._asking_again = None, [], False
+        late = [id for id, shot in self._shots.items() if now - shot.sent_at > FORGET_S]
+        for id in late:
+            del self._shots[id]
+        return late
+
+    def in_flight(self, ttl: int, now: float) -> int:
+        """Probes to a hop that are still waited for."""
+        if self.finished:
+            return 0
+        timeout_s = self.plan.timeout_s
+        return sum(
+            not shot.replies and shot.ttl == ttl and now - shot.sent_at < timeout_s
+            for shot in self._shots.values()
+        )
+
+    def _hop(self, ttl: int) -> HopTally:
+        hop = self.hops.get(ttl)
+        if hop is None:
+            hop = self.hops[ttl] = HopTally()
+        return hop
+
+    def _notice(self, shot: Shot, address: str, at: float) -> None:
+        """Note when another host answers than in the rounds before."""
+        seen = self._seen.setdefault(shot.ttl, {})
+        newest = max(seen.values(), default=0)
+        known = seen.get(address, -RETURNED)
+        if 0 < newest < shot.round and shot.round - known >= RETURNED:
+            was = sorted(old for old, when in seen.items() if when == newest)
+            self.news.append(News(at, shot.ttl, was, [address]))
+        seen[address] = shot.round
