@@ -42,6 +42,8 @@ class Run:
         self.screen: Screen | None = None
         self.at_once = False
         self.streams = False  # its rows were printed as they came
+        self.kept: Any = None  # what an active command goes on with in the next round of a watch
+        self.over = False  # this answer is the last one of a watch
         self.same = ""  # this command with its target's whole name, as findings' next steps write it
 
     @property

@@ -93,7 +93,7 @@ def run_command(spec: Spec, options: Options, given: dict[str, Any]) -> int:
     try:
         if options.how:
             return output.emit_how(spec, run, given)
-        _check_options(spec, options)
+        _check_options(spec, options, counts=bool(given.get("report")))
         # what sends packets or follows changes keeps its own deadline, and has an answer when it is over
         with _within(None if spec.sends or options.changes else options.deadline):
             return _rounds(spec, run, given)
@@ -125,7 +125,7 @@ def _rounds(spec: Spec, run: Run, given: dict[str, Any]) -> int:
         number = 0 if run.at_once else 1
         while True:
             code = _round(spec, run, given, number)
-            if run.interrupted or number == run.options.count:
+            if run.interrupted or run.over or number == run.options.count:
                 return code
             number += 1
 
@@ -161,7 +161,7 @@ def _finish(spec: Spec, run: Run, answer: Answer[Any]) -> int:
     return answer.exit_code
 
 
-def _check_options(spec: Spec, options: Options) -> None:
+def _check_options(spec: Spec, options: Options, counts: bool) -> None:
     for flag in ("sample", "timeout", "deadline"):
         if math.isnan(getattr(options, flag) or 0):  # typer's range lets it through
             raise UsageError(f"--{flag}", "nan is no number of seconds", "give a number")
@@ -169,7 +169,7 @@ def _check_options(spec: Spec, options: Options) -> None:
         raise UsageError("--json and --jsonl", "exclude each other", "give one of them")
     if options.four and options.six:
         raise UsageError("-4 and -6", "exclude each other", "leave both out for both")
-    _check_watch(options)
+    _check_watch(options, counts)
     if spec.row is None:
         return
     valid = spec.row.__struct_fields__
@@ -184,11 +184,11 @@ def _check_options(spec: Spec, options: Options) -> None:
                 )
 
 
-def _check_watch(options: Options) -> None:
+def _check_watch(options: Options, counts: bool) -> None:
     if options.changes:
         _check_changes(options)
         return
-    if options.count is not None and not options.watch:
+    if options.count is not None and not options.watch and not counts:
         raise UsageError("--count", "counts the answers of a watch", "add --watch")
     if options.watch and options.json:
         raise UsageError("--watch", "gives more than one document", "use --jsonl with it")

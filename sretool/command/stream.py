@@ -31,3 +31,10 @@ def stream(run: Run, rows: Iterable[Any]) -> None:
         sys.stdout.flush()
     except KeyboardInterrupt:
         run.interrupted = True
+
+
+def event(run: Run, document: dict[str, Any]) -> None:
+    """Print one thing that happened as a JSON line, at once. The answer that follows is how it ended."""
+    run.streams = True
+    sys.stdout.write(msgspec.json.encode(document).decode() + "\n")
+    sys.stdout.flush()

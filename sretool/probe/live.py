@@ -27,6 +27,13 @@ class Leaving(NamedTuple):
     netns: str | None = None
 
 
+def namespace_path(given: str | None) -> str | None:
+    """The path of a network namespace that was named by `ip netns`, by a process in it, or by its path."""
+    if given is None or "/" in given:
+        return given
+    return f"/proc/{given}/ns/net" if given.isdecimal() else f"/run/netns/{given}"
+
+
 class LiveNetwork(Network, Protocol):
     """A network of real packets, one method for all its targets (of either family).
 

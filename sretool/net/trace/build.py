@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sretool.net.trace import loss
 from sretool.net.trace.engine import Round, Tracer, words
-from sretool.net.trace.model import Change, EndReason, Hop, Host, Path, PortState, Stray
+from sretool.net.trace.model import Change, EndReason, Hop, Host, Path, PortState, Stray, Trace
 from sretool.net.trace.tally import HopTally, HostTally, Who
 from sretool.probe import icmp
 from sretool.probe.live import Flow, Method, Transport
@@ -98,6 +99,15 @@ def build(
         strays=[Stray(reply.address, words(plan.family, reply)) for reply in tracer.strays],
         stray_replies=tracer.stray_replies,
     )
+
+
+def whole(paths: Sequence[Path]) -> Trace:
+    """The answer to all of a command line: the first path, with the others beside it."""
+    first, *others = paths
+    trace = Trace(**{name: getattr(first, name) for name in first.__struct_fields__})
+    if others:
+        trace.others = others
+    return trace
 
 
 def _ms(seconds: float) -> float:

@@ -4,26 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sretool.net.trace.model import Trace
+from sretool.net.trace.model import Hop, Path
 from sretool.probe.icmp import PROHIBITED
 from sretool.probe.stats import wilson
 from sretool.report.answer import Evidence, Finding, Subject
 from sretool.report.check import NotApplicable, Rule, Threshold, Unknown, check
+from sretool.report.units import count_text
 
 _WINDOW = "one burst of probes"
-_SOURCE = "ICMP errors, from IP_RECVERR"
 
 
-def _judged(trace: Trace) -> None:
+def _source(trace: Path) -> str:
+    """Where answers were read from."""
+    return "raw socket" if trace.method.endswith("-raw") else "error queue of the socket (IP_RECVERR)"
+
+
+def _port(trace: Path) -> str:
+    """`UDP port 33434`, `ICMP echo`."""
+    return "ICMP echo" if trace.port is None else f"{trace.protocol.upper()} port {trace.port}"
+
+
+def _judged(trace: Path) -> None:
     if trace.end_reason in ("interrupted", "deadline"):
         raise Unknown("the trace was cut short")
 
 
-def _target(trace: Trace) -> Subject:
+def _target(trace: Path) -> Subject:
     return Subject(kind="host", id=trace.address, name=trace.target)
 
 
-def _place(trace: Trace) -> str:
+def _place(trace: Path) -> str:
     """`hop 5 (10.0.5.1)`: where an address first answered, which is the hop it is."""
     ttl = next(
         (hop.ttl for hop in trace.hops if any(host.address == trace.end_address for host in hop.hosts)),
@@ -32,11 +42,18 @@ def _place(trace: Trace) -> str:
     return f"hop {ttl} ({trace.end_address or 'unknown address'})"
 
 
-def _who(trace: Trace) -> Subject:
+def _who(trace: Path) -> Subject:
     return Subject(kind="hop", id=trace.end_address or "unknown", name=_place(trace))
 
 
-def _again(trace: Trace) -> list[str]:
+def _otherwise(trace: Path) -> list[str]:
+    """The same path with packets of another kind."""
+    if trace.protocol == "tcp":
+        return [f"sretool net trace --protocol icmp {trace.address}"]
+    return [f"sretool net trace --protocol tcp -p 443 {trace.address}"]
+
+
+def _again(trace: Path) -> list[str]:
     return [f"sretool net route {trace.address}"]
 
 
@@ -48,29 +65,28 @@ def _again(trace: Trace) -> list[str]:
     remedy="look at the routes of the router that says so, and at whether the target is up behind it",
     refs=("rfc:1812#section-4.3.3.1", "rfc:4443#section-3.1", "man:ip(7)"),
 )
-def unreachable(trace: Trace, rule: Rule[Trace]) -> Iterator[Finding]:
+def unreachable(trace: Path, rule: Rule[Path]) -> Iterator[Finding]:
     """A router on the path says that it cannot deliver: it has no route, or nobody answers for the
     target on its last link. The packets end there.
     """
     _judged(trace)
-    if trace.end_reason != "unreachable":
-        return
-    if trace.end_address == trace.source_address:
+    if trace.end_reason == "local-failure":
         yield rule.finding(
             "critical",
             f"this host itself says {trace.end_answer} for {trace.address}: nobody on the link answers for "
             "the next hop",
             subject=_target(trace),
-            evidence=[Evidence("answer", trace.end_answer, source=_SOURCE)],
+            evidence=[Evidence("answer", trace.end_answer, source=_source(trace))],
             remedy="check the gateway and the link: the neighbour does not answer ARP or ND",
-            next=_again(trace),
+            next=[*_again(trace), "sretool net neigh"],
         )
+    if trace.end_reason != "unreachable":
         return
     yield rule.finding(
         "critical",
         f"{_place(trace)} says {trace.end_answer} for {trace.address}",
         subject=_who(trace),
-        evidence=[Evidence("answer", trace.end_answer, source=_SOURCE)],
+        evidence=[Evidence("answer", trace.end_answer, source=_source(trace))],
         next=_again(trace),
     )
 
@@ -83,7 +99,7 @@ def unreachable(trace: Trace, rule: Rule[Trace]) -> Iterator[Finding]:
     remedy="a firewall there rejects the probes: let them pass, or trace with a port it allows",
     refs=("rfc:1812#section-5.2.7.1", "rfc:4443#section-3.1"),
 )
-def prohibited(trace: Trace, rule: Rule[Trace]) -> Iterator[Finding]:
+def prohibited(trace: Path, rule: Rule[Path]) -> Iterator[Finding]:
     """A firewall answers that it may not pass the packets on. When the target itself says so the
     path is whole and only this port is closed to us: then it is told, and no more.
     """
@@ -92,13 +108,13 @@ def prohibited(trace: Trace, rule: Rule[Trace]) -> Iterator[Finding]:
     if trace.end_reason != "prohibited" and not by_target:
         return
     evidence = [
-        Evidence("answer", trace.end_answer, source=_SOURCE),
-        Evidence("destination port", trace.port, source="UDP header of the probes"),
+        Evidence("answer", trace.end_answer, source=_source(trace)),
+        Evidence("probes", _port(trace), source="what was sent"),
     ]
     if by_target:
         yield rule.finding(
             "info",
-            f"{trace.address} is reached and rejects UDP port {trace.port} itself ({trace.end_answer})",
+            f"{trace.address} is reached and rejects {_port(trace)} itself ({trace.end_answer})",
             subject=_target(trace),
             evidence=evidence,
             remedy="nothing to do for the path; the target's own firewall rejects this port",
@@ -107,10 +123,10 @@ def prohibited(trace: Trace, rule: Rule[Trace]) -> Iterator[Finding]:
         return
     yield rule.finding(
         "critical",
-        f"{_place(trace)} filters: {trace.end_answer} for {trace.address} UDP port {trace.port}",
+        f"{_place(trace)} filters: {trace.end_answer} for {trace.address} {_port(trace)}",
         subject=_who(trace),
         evidence=evidence,
-        next=[f"sretool net trace --port 53 {trace.address}"],
+        next=_otherwise(trace),
     )
 
 
@@ -119,12 +135,12 @@ def prohibited(trace: Trace, rule: Rule[Trace]) -> Iterator[Finding]:
     title="target silent",
     reads="the absence of any answer beyond some hop",
     window="the whole timeout, with two later attempts",
-    remedy="look at the router after the last hop, the target's firewall (it may drop UDP), and the target",
+    remedy="look at the router after the last hop, the target, and its firewall, which may drop these packets",
     refs=("rfc:1122#section-3.2.2.1",),
 )
-def silent(trace: Trace, rule: Rule[Trace]) -> Iterator[Finding]:
-    """Nothing came from the target, and nobody said why. It is down, or its answers or our UDP
-    packets are dropped without a word; which of them UDP alone cannot tell.
+def silent(trace: Path, rule: Rule[Path]) -> Iterator[Finding]:
+    """Nothing came from the target, and nobody said why. It is down, or its answers or our packets
+    are dropped without a word. Packets of another kind may pass: applications use TCP.
     """
     _judged(trace)
     if trace.end_reason != "silent":
@@ -137,13 +153,13 @@ def silent(trace: Trace, rule: Rule[Trace]) -> Iterator[Finding]:
         where = "nor did any router on the way"
     else:
         where = f"the last answer is from {_place(trace)}"
-        evidence.insert(0, Evidence("last hop that answered", trace.end_ttl, source=_SOURCE))
+        evidence.insert(0, Evidence("last hop that answered", trace.end_ttl, source=_source(trace)))
     yield rule.finding(
         "critical",
-        f"{trace.address} does not answer UDP port {trace.port}; {where}",
+        f"{trace.address} does not answer {_port(trace)}; {where}",
         subject=_target(trace),
         evidence=evidence,
-        next=[f"sretool net trace --timeout 4 {trace.address}", *_again(trace)],
+        next=[*_otherwise(trace), f"sretool net trace --timeout 4 {trace.address}", *_again(trace)],
     )
 
 
@@ -155,7 +171,7 @@ def silent(trace: Trace, rule: Rule[Trace]) -> Iterator[Finding]:
     remedy="one of these routers has the wrong next hop for this destination: compare their routes",
     refs=("rfc:1812#section-5.3.1",),
 )
-def loop(trace: Trace, rule: Rule[Trace]) -> Iterator[Finding]:
+def loop(trace: Path, rule: Rule[Path]) -> Iterator[Finding]:
     """Packets go round between the same routers until their TTL runs out: the sequence was seen
     twice over, and the target did not answer.
     """
@@ -169,8 +185,8 @@ def loop(trace: Trace, rule: Rule[Trace]) -> Iterator[Finding]:
         f"packets for {trace.address} go in a circle from hop {first} on: {circle}",
         subject=Subject(kind="hop", id=trace.loop[0], name=f"hop {first}"),
         evidence=[
-            Evidence("routers in the circle", len(trace.loop), source=_SOURCE),
-            Evidence("last TTL answered from the circle", trace.end_ttl, source=_SOURCE),
+            Evidence("routers in the circle", len(trace.loop), source=_source(trace)),
+            Evidence("last TTL answered from the circle", trace.end_ttl, source=_source(trace)),
         ],
         next=_again(trace),
     )
@@ -184,7 +200,7 @@ def loop(trace: Trace, rule: Rule[Trace]) -> Iterator[Finding]:
     remedy="ask farther with --max-ttl",
     refs=("rfc:791#section-3.2",),
 )
-def exhausted(trace: Trace, rule: Rule[Trace]) -> Iterator[Finding]:
+def exhausted(trace: Path, rule: Rule[Path]) -> Iterator[Finding]:
     """A router still answered at the last TTL: the target, if it is there, is farther."""
     _judged(trace)
     if trace.end_reason != "ttl-exhausted":
@@ -199,21 +215,48 @@ def exhausted(trace: Trace, rule: Rule[Trace]) -> Iterator[Finding]:
 
 
 @check(
+    id="trace.port-closed",
+    title="nothing listens on the port",
+    reads="a TCP RST from the target",
+    window=_WINDOW,
+    remedy="start the service, or name the port that it listens on",
+    refs=("rfc:9293#section-3.5.2",),
+)
+def port_closed(trace: Path, rule: Rule[Path]) -> Iterator[Finding]:
+    """The path is whole and the target refuses connections to this port: applications get `connection
+    refused`. Only of TCP; a closed UDP port is how a trace ends.
+    """
+    _judged(trace)
+    if trace.protocol != "tcp":
+        raise NotApplicable("the probes are no TCP")
+    if trace.port_state != "closed":
+        return
+    yield rule.finding(
+        "warning",
+        f"{trace.address} is reached and refuses connections to {_port(trace)}",
+        subject=_target(trace),
+        evidence=[Evidence("answer", trace.end_answer, source=_source(trace))],
+        next=[],
+    )
+
+
+@check(
     id="trace.target-loss",
     title="loss on the way to the target",
     reads="which of the probes that went far enough the target answered",
-    window=_WINDOW,
+    window="one burst of probes, or all rounds of a watch",
     thresholds={
         "loss": Threshold(0.01, "ratio", "1 %, where TCP throughput collapses (Mathis et al. 1997)"),
     },
-    remedy="find the hop from which on all later hops lose: loss that begins and stops is a rate limit",
+    remedy="look at the link before the hop where loss begins; loss that begins and stops is a rate limit",
     refs=("rfc:6298", "rfc:7680"),
 )
-def target_loss(trace: Trace, rule: Rule[Trace]) -> Iterator[Finding]:
+def target_loss(trace: Path, rule: Rule[Path]) -> Iterator[Finding]:
     """The target answered some probes and not others, and the unanswered ones lie between answered
-    ones. When it answered the first few and then fell silent, that is what an ICMP rate limit looks
-    like (Linux answers six at once), and nothing is known about loss. It fires when even the lower
-    end of the 95 % interval is over the threshold.
+    ones. When it answered the first few of a burst and then fell silent, that is what an ICMP rate limit
+    looks like (Linux answers six at once), and nothing is known about loss. It fires when even the lower
+    end of the 95 % interval is over the threshold. Over several rounds it names the hop from which on
+    probes are lost.
     """
     _judged(trace)
     if not trace.reached:
@@ -221,22 +264,22 @@ def target_loss(trace: Trace, rule: Rule[Trace]) -> Iterator[Finding]:
     row = next(hop for hop in trace.hops if hop.ttl == trace.end_ttl)
     if row.received == row.sent:
         return
-    answers = trace.target_answered
-    if not any(answers):
-        raise Unknown("the target answered only later, one probe: its ICMP rate limit hides any loss")
-    trailing = answers[::-1].index(True)
-    if trailing and (2 * trailing >= len(answers) or len(answers) < 8):
-        raise Unknown(
-            f"the target answered {sum(answers)} of the first {len(answers) - trailing} probes and none of "
-            f"the {trailing} after: its ICMP rate limit, or loss"
-        )
-    lost = answers.count(False)
-    low, high = wilson(lost, len(answers))
+    lost, sent = (
+        _lost(trace, row) if trace.rounds == 1 else (row.sent - row.in_flight - row.received, row.sent)
+    )
+    low, high = wilson(lost, sent)
     if low <= rule["loss"]:
         return
+    if trace.rounds > 1 and row.loss_verdict != "forward" and trace.end_answer in LIMITED:
+        raise Unknown(
+            f"{lost} of {sent} probes to the target were not answered and no hop before it loses as much: "
+            "its ICMP rate limit, or loss on the last link; --protocol tcp or icmp can tell"
+        )
+    begins = next((hop for hop in trace.hops if hop.loss_verdict == "forward"), row)
+    where = "" if begins is row else f"; it begins at hop {begins.ttl} ({begins.hosts[0].address})"
     yield rule.finding(
         "warning",
-        f"{lost} of {len(answers)} probes to {trace.address} were not answered",
+        f"{lost} of {sent} probes to {trace.address} were not answered{where}",
         subject=_target(trace),
         evidence=[
             Evidence(
@@ -248,8 +291,58 @@ def target_loss(trace: Trace, rule: Rule[Trace]) -> Iterator[Finding]:
             ),
             Evidence("loss, at most", round(high, 4), "ratio", source="upper end of the interval"),
         ],
-        next=[f"sretool net trace --queries 6 {trace.address}"],
+        next=[f"sretool net trace --report -c 60 {trace.address}"],
     )
 
 
-CHECKS = (unreachable, prohibited, silent, loop, exhausted, target_loss)
+LIMITED = {"port-unreachable", "protocol-unreachable"}
+"""Answers of a target that it sends only so often (RFC 1812 4.3.2.8)."""
+
+
+def _lost(trace: Path, row: Hop) -> tuple[int, int]:
+    """Of the burst that went far enough: lost, sent."""
+    answers = trace.target_answered
+    if not any(answers):
+        raise Unknown("the target answered only later, one probe: its ICMP rate limit hides any loss")
+    trailing = answers[::-1].index(True)
+    limited = trace.end_answer in LIMITED
+    if limited and trailing and (2 * trailing >= len(answers) or len(answers) < 8):
+        raise Unknown(
+            f"the target answered {sum(answers)} of the first {len(answers) - trailing} probes and none of "
+            f"the {trailing} after: its ICMP rate limit, or loss"
+        )
+    return answers.count(False), len(answers)
+
+
+@check(
+    id="trace.path-flaps",
+    title="the path changes",
+    reads="which host answers at each hop, from round to round of a watch",
+    window="all rounds of a watch or report",
+    thresholds={"changes": Threshold(3, "changes", "ours: fewer are a reroute, which heals what it follows")},
+    remedy="look for a link or a BGP session that goes up and down near the first hop that changed",
+    refs=("rfc:2439",),
+)
+def flaps(trace: Path, rule: Rule[Path]) -> Iterator[Finding]:
+    """Other hosts than before answer, on one and the same flow. Once or twice is told and no more: the
+    network found another way. Not judged where every probe may go its own way.
+    """
+    if trace.rounds == 1:
+        raise NotApplicable("one burst shows no change")
+    if trace.flow != "fixed":
+        raise NotApplicable("every probe is its own flow and may take its own way")
+    if not trace.changes:
+        return
+    number = len(trace.changes)
+    first = min(trace.changes, key=lambda change: change.ttl)
+    yield rule.finding(
+        "warning" if number >= rule["changes"] else "info",
+        f"the path to {trace.address} changed {count_text(number, 'time')}, "
+        f"nearest at hop {first.ttl}: {', '.join(first.was)} before, {', '.join(first.now)} now",
+        subject=_target(trace),
+        evidence=[Evidence("changes", number, "changes", rule["changes"], _source(trace))],
+        next=[f"sretool net trace -w {trace.address}"],
+    )
+
+
+CHECKS = (unreachable, prohibited, silent, loop, exhausted, port_closed, target_loss, flaps)

@@ -2,50 +2,94 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from enum import Enum
+from typing import Annotated, Optional
 
 import typer
 
 from sretool.command import How, Run, command
 from sretool.command.thresholds import with_thresholds
 from sretool.errors import ExitCode
+from sretool.net.trace.build import whole
 from sretool.net.trace.checks import CHECKS
-from sretool.net.trace.measure import Ask, measure
+from sretool.net.trace.drive import BURST, PER_SECOND
 from sretool.net.trace.model import Trace
-from sretool.report.answer import Answer
+from sretool.net.trace.rounds import traced
+from sretool.net.trace.session import Ask
+from sretool.probe.live import Leaving, namespace_path
+from sretool.report.answer import Answer, Finding
 from sretool.report.check import judge
 
 MOST_QUERIES = 6  # a Linux router answers six probes at once; more would look like loss
+MOST_HOSTS = 256
+PORTS = {"udp": 33434, "icmp": 0, "tcp": 443}
+
+
+class Protocol(str, Enum):
+    """What the probes are."""
+
+    udp = "udp"
+    icmp = "icmp"
+    tcp = "tcp"
+
+
+class By(str, Enum):
+    """By which sockets."""
+
+    auto = "auto"
+    raw = "raw"
+    sockets = "sockets"
 
 
 @command(
     "net.trace",
     view="sretool.net.trace.view:trace",
-    options=("family", "network", "thresholds"),
+    options=("family", "network", "sampled", "thresholds"),
     judges=True,
     sends=True,
     how=(
         How(
-            "traceroute -n -N 32 -q {queries} -p {port} -m {max_ttl} {host}", "the same path, probe by probe"
+            "traceroute -n -N 32 -q {queries} -m {max_ttl} {hosts}",
+            "the same path, probe by probe (-I: ICMP, -T -p PORT: TCP)",
         ),
-        How("tracepath -n -m {max_ttl} {host}", "the same without root, one hop after the other"),
+        How("tracepath -n -m {max_ttl} {hosts}", "the same without root, one hop after the other"),
+        How("mtr -n -w -c 10 {hosts}", "loss and times over ten rounds (--report)"),
     ),
     examples=(
         ("sretool net trace db-1.example", "every hop, as an ordinary user"),
-        ("sretool net trace -6 --port 443 web.example", "over IPv6, to a port a firewall lets pass"),
+        ("sretool net trace --protocol tcp -p 443 web.example", "the way the application goes; port open?"),
+        ("sretool net trace -w web.example", "live: loss, times and changes of every hop"),
+        ("sretool net trace --report -c 60 web.example", "a minute of it, then one table"),
         ("sretool net trace --json 10.0.0.7", "for a script; exits 2 when the target is not reached"),
     ),
 )
 def trace(
     run: Run,
-    host: Annotated[
-        str, typer.Argument(metavar="HOST", help="Name or address; fe80::1%eth0 for a link's own.")
+    hosts: Annotated[
+        list[str], typer.Argument(metavar="HOST…", help="Names or addresses; fe80::1%eth0 for a link's own.")
     ],
+    protocol: Annotated[
+        Protocol, typer.Option("--protocol", help="UDP, ICMP echo, or TCP SYN.")
+    ] = Protocol.udp,
     port: Annotated[
-        int, typer.Option("-p", "--port", help="Destination UDP port.", metavar="PORT", min=1, max=65535)
-    ] = 33434,
+        Optional[int],
+        typer.Option(
+            "-p",
+            "--port",
+            help="Destination port; 33434 of udp, 443 of tcp.",
+            metavar="PORT",
+            min=1,
+            max=65535,
+        ),
+    ] = None,
+    method: Annotated[
+        By, typer.Option("--method", help="Raw sockets, sockets that need no right, or what we may.")
+    ] = By.auto,
     queries: Annotated[
-        int, typer.Option("--queries", help="Probes a hop.", metavar="N", min=1, max=MOST_QUERIES)
+        int,
+        typer.Option(
+            "--queries", help="Probes a hop in the first burst.", metavar="N", min=1, max=MOST_QUERIES
+        ),
     ] = 3,
     first_ttl: Annotated[
         int, typer.Option("--first-ttl", help="Begin at this hop.", metavar="TTL", min=1, max=255)
@@ -53,17 +97,53 @@ def trace(
     max_ttl: Annotated[
         int, typer.Option("--max-ttl", help="Ask no farther than this hop.", metavar="TTL", min=1, max=255)
     ] = 30,
+    report: Annotated[
+        bool,
+        typer.Option("--report", help="Ask --count times (10), --sample seconds apart; then answer once."),
+    ] = False,
+    source: Annotated[
+        Optional[str], typer.Option("--source", help="Send from this address of ours.", metavar="ADDR")
+    ] = None,
+    mark: Annotated[
+        Optional[int],
+        typer.Option("--mark", help="Firewall mark of the probes.", metavar="N", min=0, max=0xFFFFFFFF),
+    ] = None,
+    tos: Annotated[
+        int, typer.Option("--tos", help="TOS, or traffic class: DSCP × 4.", metavar="N", min=0, max=255)
+    ] = 0,
+    netns: Annotated[
+        Optional[str],
+        typer.Option("--netns", help="Send from there: a name, a pid, or a path.", metavar="NETNS"),
+    ] = None,
+    rate: Annotated[
+        float,
+        typer.Option("--rate", help="Probes a second beyond the first ones.", metavar="N", min=1, max=10000),
+    ] = PER_SECOND,
+    parallel: Annotated[
+        int, typer.Option("--parallel", help="Probes that leave at once.", metavar="N", min=1, max=1000)
+    ] = BURST,
 ) -> Answer[Trace]:
     """Show every hop to a host, all at once.
 
-    Sends UDP packets: at most 100 at once, then 1,000 a second. A silent target costs 1.2 s, or
-    a fifth more than --timeout. Needs no root.
+    Sends UDP, ICMP or TCP packets: at most 100 at once, then 1,000 a second. A silent target costs 1.2 s, or
+    a fifth more than --timeout. Needs no root; with it, all probes are one flow and take one way.
     """
     rules = with_thresholds(CHECKS, run.options.set_ or ())
-    data = measure(Ask(host, port, queries, first_ttl, max_ttl, run.options.timeout or 1.0), run)
-    verdicts = list(judge(rules, data))
-    data.checks = [verdict for verdict, _ in verdicts]
-    answer = Answer(data=data, findings=[finding for _, found in verdicts for finding in found])
+    leaving = Leaving(
+        port or PORTS[protocol.value], source, run.options.interface, mark, tos, namespace_path(netns)
+    )
+    timeout_s = run.options.timeout or 1.0
+    ask = Ask(
+        hosts, protocol.value, method.value, leaving, queries, first_ttl, max_ttl, timeout_s, rate, parallel
+    )
+    paths = traced(ask, run, report)
+    findings: list[Finding] = []
+    for path in paths:
+        verdicts = list(judge(rules, path))
+        path.checks = [verdict for verdict, _ in verdicts]
+        findings += [finding for _, found in verdicts for finding in found]
+    data = whole(paths)
+    answer = Answer(data=data, findings=findings)
     if data.end_reason == "deadline":
         answer.exit_code = ExitCode.CANNOT_LOOK
     return answer

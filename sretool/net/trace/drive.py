@@ -93,8 +93,14 @@ class Drive:
         """Ask every hop of every target once more, spread over that many seconds."""
         now = self.network.now()
         for tracer in self.tracers:
-            for id in tracer.begin_round(now, spread_s):
-                self._owner.pop(id, None)
+            for late in tracer.begin_round(now, spread_s):
+                self._owner.pop(late, None)
+
+    def listen(self, until: float) -> None:
+        """Take what comes until then; nothing is sent."""
+        while self.network.now() < min(until, self.stop_at):
+            self._take(self.network.receive(min(until, self.stop_at)))
+        self.overdue = self.network.now() >= self.stop_at
 
     def _send_one(self, tracer: Tracer, ttl: int) -> None:
         probe = Probe(next(self._ids), ttl, target=tracer.plan.number)

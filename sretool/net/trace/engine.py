@@ -110,7 +110,8 @@ class Round:
     def take(self, shot: Shot, reply: Reply) -> None:
         """A reply to one of its probes, which `shot` has already."""
         said = words(self.plan.family, reply)
-        if (rtt := shot.rtt_s) is not None and self.unanswered.pop(shot.id, None):
+        if (rtt := shot.rtt_s) is not None and shot.id in self.unanswered:
+            del self.unanswered[shot.id]
             self.slowest_s = max(self.slowest_s, rtt)
             self.by_hop_s[shot.ttl] = max(self.by_hop_s.get(shot.ttl, 0.0), rtt)
             self.last_reply_at = max(self.last_reply_at, reply.at)
@@ -308,13 +309,14 @@ class Tracer:
         self._rounds = {number: round_ for number, round_ in self._rounds.items() if number >= told.number}
         last = told.arrival.ttl if told.arrival else told.farthest() + BEYOND
         hops = range(self.plan.first_ttl, min(max(last, self.plan.first_ttl), self.plan.max_ttl) + 1)
-        self.round = self._rounds[self.round.number + 1] = Round(self.plan, self.round.number + 1)
+        self.round = Round(self.plan, self.round.number + 1)
+        self._rounds[self.round.number] = self.round
         self._queue = deque((ttl, now + spread_s * n / len(hops)) for n, ttl in enumerate(hops))
         self.finished = False
         self._end, self._again, self._asking_again = None, [], False
-        late = [id for id, shot in self._shots.items() if now - shot.sent_at > FORGET_S]
-        for id in late:
-            del self._shots[id]
+        late = [shot.id for shot in self._shots.values() if now - shot.sent_at > FORGET_S]
+        for number in late:
+            del self._shots[number]
         return late
 
     def in_flight(self, ttl: int, now: float) -> int:
@@ -324,8 +326,18 @@ class Tracer:
         timeout_s = self.plan.timeout_s
         return sum(
             not shot.replies and shot.ttl == ttl and now - shot.sent_at < timeout_s
-            for shot in self._shots.values()
+            for round_ in self._rounds.values()
+            for shot in round_.unanswered.values()
         )
+
+    def given_up(self, now: float) -> list[Shot]:
+        """Probes that were not answered in time; a later answer counts all the same."""
+        timeout_s = self.plan.timeout_s
+        return [
+            shot
+            for shot in self._shots.values()
+            if not shot.replies and (self.finished or now - shot.sent_at >= timeout_s)
+        ]
 
     def _hop(self, ttl: int) -> HopTally:
         hop = self.hops.get(ttl)

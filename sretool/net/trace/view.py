@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from msgspec import UNSET
+
 from sretool.command.run import Look
-from sretool.net.trace.model import Hop, Host, Trace
-from sretool.probe.icmp import TIME_EXCEEDED
+from sretool.net.trace.model import Hop, Host, LossVerdict, Path, Trace
+from sretool.probe.icmp import ECHO_REPLY, TIME_EXCEEDED
 from sretool.report.table import Block, Column, Line, Lines, Style, Table
-from sretool.report.units import ms_text
+from sretool.report.units import count_text, ms_text, ratio_text
 
 FOLD = 3
 """So many silent hops in a row are one line."""
@@ -18,62 +20,120 @@ FOLD = 3
 class _Row(NamedTuple):
     ttl: str
     address: str
-    answered: str
-    rtts: list[float]
+    hop: Hop | None
+    host: Host | None
+    sent: int
     answer: str
-    silent: bool
+
+    @property
+    def answered(self) -> str:
+        """Probes this host answered, of those sent to its hop."""
+        return f"{self.host.replies if self.host else 0}/{self.sent}"
 
 
 def trace(data: Trace, look: Look) -> list[Block]:
-    """Where to and how, the hops, and how the path ends."""
-    name = data.target if data.target == data.address else f"{data.target} ({data.address})"
-    via = f" via {data.interface}" if data.interface else ""
-    head = f"{name} from {data.source_address}{via}, UDP port {data.port}"
+    """Where to and how, the hops, and how the path ends; for every host one after the other."""
+    blocks: list[Block] = []
+    for path in [data, *(data.others or [])]:
+        blocks += [Lines([[(_head(path), "strong")]]), _table(path), Lines(list(_end(path)), indent=2)]
+    return blocks
+
+
+def _head(path: Path) -> str:
+    name = path.target if path.target == path.address else f"{path.target} ({path.address})"
+    via = f" via {path.interface}" if path.interface else ""
+    probes = "ICMP echo" if path.port is None else f"{path.protocol.upper()} port {path.port}"
+    flow = ", one flow" if path.flow == "fixed" else ""
+    return f"{name} from {path.source_address}{via}, {probes}{flow}"
+
+
+def _table(path: Path) -> Table[_Row]:
+    hosts = [host for hop in path.hops for host in hop.hosts]
     columns: list[Column[_Row]] = [
         Column("TTL", lambda row: row.ttl, right=True),
         Column("ADDRESS", lambda row: row.address, flexible=True, least=15, style=_style),
-        Column("ANSWERED", lambda row: row.answered, right=True, drop=2),
-        Column("MIN ms", lambda row: ms_text(min(row.rtts, default=None)), right=True, drop=1),
-        Column("AVG ms", lambda row: ms_text(_mean(row.rtts)), right=True),
-        Column("MAX ms", lambda row: ms_text(max(row.rtts, default=None)), right=True, drop=1),
-        Column("ANSWER", lambda row: row.answer, flexible=True, least=8, style=_answer_style),
     ]
-    rows = list(_rows(data))
+    if any(host.name is not UNSET for host in hosts):
+        columns.append(Column("NAME", _name, flexible=True, least=10, drop=1))
+    if any(host.origin is not UNSET for host in hosts):
+        columns.append(Column("AS", _origin, flexible=True, least=8, drop=2))
+    columns += _of_rounds() if path.rounds > 1 else _of_burst()
+    columns.append(Column("ANSWER", lambda row: row.answer, flexible=True, least=8, style=_answer_style))
+    return Table(columns, list(_rows(path)), empty="no probe was sent")
+
+
+def _of_burst() -> list[Column[_Row]]:
     return [
-        Lines([[(head, "strong")]]),
-        Table(columns, rows, empty="no probe was sent"),
-        Lines(list(_end(data)), indent=2),
+        Column("ANSWERED", lambda row: row.answered, right=True, drop=4),
+        Column("MIN ms", lambda row: _ms(row, "rtt_min_ms"), right=True, drop=3),
+        Column("AVG ms", lambda row: _ms(row, "rtt_avg_ms"), right=True),
+        Column("MAX ms", lambda row: _ms(row, "rtt_max_ms"), right=True, drop=3),
     ]
 
 
-def _mean(rtts: list[float]) -> float | None:
-    return sum(rtts) / len(rtts) if rtts else None
+def _of_rounds() -> list[Column[_Row]]:
+    return [
+        Column(
+            "LOSS", lambda row: ratio_text(row.hop.loss_ratio) if row.hop else "", right=True, style=_loss
+        ),
+        Column("SENT", lambda row: str(row.sent) if row.hop else "", right=True, drop=4),
+        Column("LAST ms", lambda row: _ms(row, "rtt_last_ms"), right=True, drop=5),
+        Column("AVG ms", lambda row: _ms(row, "rtt_avg_ms"), right=True),
+        Column("BEST ms", lambda row: _ms(row, "rtt_min_ms"), right=True, drop=6),
+        Column("WORST ms", lambda row: _ms(row, "rtt_max_ms"), right=True, drop=6),
+        Column("STDEV", lambda row: _ms(row, "rtt_stdev_ms"), right=True, drop=7),
+        Column("P95 ms", lambda row: _ms(row, "rtt_p95_ms"), right=True, drop=8),
+        Column("JITTER", lambda row: _ms(row, "jitter_ms"), right=True, drop=9),
+    ]
+
+
+def _ms(row: _Row, name: str) -> str:
+    return ms_text(getattr(row.host, name) if row.host else None)
+
+
+def _name(row: _Row) -> str:
+    return "" if row.host is None else (row.host.name or "-")
+
+
+def _origin(row: _Row) -> str:
+    if row.host is None or not row.host.origin:
+        return "" if row.host is None else "-"
+    origin = row.host.origin
+    return "-" if origin.asn is None else f"AS{origin.asn} {origin.name or ''}".rstrip()
 
 
 def _style(row: _Row) -> Style:
-    return "dim" if row.silent else ""
+    return "" if row.host else "dim"
 
 
 def _answer_style(row: _Row) -> Style:
     return "warning" if row.answer else ""
 
 
-def _rows(data: Trace) -> Iterator[_Row]:
+_LOSS: dict[LossVerdict, Style] = {"forward": "critical", "unknown": "warning", "rate-limited": "dim"}
+
+
+def _loss(row: _Row) -> Style:
+    return _LOSS.get(row.hop.loss_verdict, "") if row.hop and row.hop.hosts else ""
+
+
+def _rows(path: Path) -> Iterator[_Row]:
     quiet: list[Hop] = []
-    for hop in data.hops:
+    for hop in path.hops:
         if not hop.hosts:
             quiet.append(hop)
             continue
         yield from _quiet(quiet)
         quiet = []
         for number, host in enumerate(hop.hosts):
+            first = number == 0
             yield _Row(
-                str(hop.ttl) if number == 0 else "",
+                str(hop.ttl) if first else "",
                 host.address or "(unknown)",
-                f"{host.replies}/{hop.sent}",
-                host.rtts_ms,
-                _said(host, data),
-                False,
+                hop if first else None,
+                host,
+                hop.sent,
+                _said(host, hop if first else None, path),
             )
     yield from _quiet(quiet)
 
@@ -81,49 +141,91 @@ def _rows(data: Trace) -> Iterator[_Row]:
 def _quiet(hops: list[Hop]) -> Iterator[_Row]:
     if len(hops) >= FOLD:
         sent = sum(hop.sent for hop in hops)
-        yield _Row(f"{hops[0].ttl}–{hops[-1].ttl}", "no answer", f"0/{sent}", [], "", True)
+        yield _Row(f"{hops[0].ttl}–{hops[-1].ttl}", "no answer", None, None, sent, "")
         return
     for hop in hops:
-        yield _Row(str(hop.ttl), "no answer", f"0/{hop.sent}", [], "", True)
+        yield _Row(str(hop.ttl), "no answer", hop, None, hop.sent, "")
 
 
-def _said(host: Host, data: Trace) -> str:
-    """What is normal is not said: time-exceeded on the way, the target's closed port."""
-    if host.answer == TIME_EXCEEDED or (host.answer == "port-unreachable" and host.address == data.address):
-        return ""
-    return host.answer
+def _said(host: Host, hop: Hop | None, path: Path) -> str:
+    """What is normal is not said: time-exceeded on the way, the target's own answers."""
+    said = []
+    normal = host.answer in (TIME_EXCEEDED, ECHO_REPLY, "syn-ack", "datagram") or (
+        host.answer == "port-unreachable" and host.address == path.address
+    )
+    if not normal:
+        said.append(host.answer)
+    if hop is not None and hop.loss_verdict == "rate-limited":
+        said.append("limits its answers")
+    if host.labels:
+        said.append("MPLS " + "/".join(str(label.label) for label in host.labels))
+    said += [
+        f"{interface.role} {interface.name or interface.address or interface.index}"
+        for interface in host.interfaces
+    ]
+    if host.nat:
+        said.append("behind NAT")
+    return ", ".join(said)
 
 
-def _end(data: Trace) -> Iterator[Line]:
-    took = f"{ms_text(data.network_ms)} ms"
-    if data.end_reason == "reached":
-        exact = "" if data.end_ttl_exact else ", or nearer"
-        said = {"datagram": "its service answered", "port-unreachable": "port closed"}.get(
-            data.end_answer or "", data.end_answer or ""
-        )
-        by = "" if data.end_address == data.address else f", by {data.end_address or 'an unknown address'}"
+def _end(path: Path) -> Iterator[Line]:
+    # of rounds the time was ours to choose
+    took = (
+        f"; the trace took {ms_text(path.network_ms)} ms" if path.rounds == 1 else f"; {path.rounds} rounds"
+    )
+    if path.end_reason == "reached":
+        exact = "" if path.end_ttl_exact else ", or nearer"
+        by = "" if path.end_address == path.address else f", by {path.end_address or 'an unknown address'}"
+        own = ", an address of this host" if path.address == path.source_address else ""
         yield [
-            (f"reached at hop {data.end_ttl}{exact}", "good"),
-            (f" ({said}{by}); the trace took {took}", ""),
+            (f"reached at hop {path.end_ttl}{exact}", "good"),
+            (f" ({_answered(path)}{by}){own}{took}", ""),
         ]
     else:
-        yield [(_ENDS[data.end_reason], "critical"), (f"; the trace took {took}", "")]
-    if data.strays:
-        names = ", ".join(dict.fromkeys(stray.address or "unknown" for stray in data.strays))
-        yield f"{len(data.strays)} replies matched no probe and count for no hop, from {names}"
-    for verdict in data.checks:
-        if verdict.outcome == "unknown" and data.reached:
+        yield [(_ENDS[path.end_reason], "critical"), (took, "")]
+    for change in path.changes[-3:]:
+        now = ", ".join(change.now) or "nobody"
+        yield [
+            ("path changed", "warning"),
+            (f" at {change.at[11:19]}: hop {change.ttl} was {', '.join(change.was)}, is {now}", ""),
+        ]
+    if len(path.changes) > 3:
+        yield f"and {count_text(len(path.changes) - 3, 'earlier change')}"
+    if path.stray_replies:
+        names = list(dict.fromkeys(stray.address or "unknown" for stray in path.strays))
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        of_hops = "counts" if path.stray_replies == 1 else "count"
+        yield (
+            f"{count_text(path.stray_replies, 'reply')} matched no probe and {of_hops} for no hop, "
+            f"from {', '.join(names[:3])}{more}"
+        )
+    for verdict in path.checks:
+        if verdict.outcome == "unknown" and path.reached:
             yield f"loss not known: {verdict.reason}"
-    if any(len(hop.hosts) > 1 for hop in data.hops):
-        yield [("several hosts at one hop: each probe is its own flow and may take its own way", "dim")]
+    if any(len(hop.hosts) > 1 for hop in path.hops):
+        yield [(_SEVERAL[path.flow], "dim")]
 
 
+def _answered(path: Path) -> str:
+    said = path.end_answer or ""
+    if path.protocol == "tcp":
+        return f"port {path.port} {path.port_state}" if said in ("syn-ack", "rst") else said
+    return {"datagram": "its service answered", "port-unreachable": "port closed", ECHO_REPLY: "echo"}.get(
+        said, said
+    )
+
+
+_SEVERAL = {
+    "per-probe": "several hosts at one hop: each probe is its own flow and may take its own way",
+    "fixed": "several hosts at one hop, on one flow: the path changed, or packets are balanced one by one",
+}
 _ENDS = {
     "silent": "the target is silent",
     "unreachable": "the target is unreachable",
     "prohibited": "filtered on the way",
     "loop": "routing loop",
     "ttl-exhausted": "farther than the last TTL",
+    "local-failure": "not sent: this host knows no way to the next hop",
     "interrupted": "interrupted",
     "deadline": "stopped by --deadline",
 }

@@ -6,29 +6,15 @@ from typing import Any
 import pytest
 from paths import PORT_UNREACHABLE, TIME_EXCEEDED, Node, Path, address, router, straight
 from sim_network import SimNetwork
+from trace_sim import traced
 
 from sretool.net.trace.build import Asked, build
 from sretool.net.trace.checks import CHECKS
+from sretool.net.trace.drive import Drive
 from sretool.net.trace.engine import Plan, Tracer
 from sretool.net.trace.model import Trace
 from sretool.probe.network import SendFailed
 from sretool.report.check import judge
-
-
-def traced(path: Path, network: SimNetwork | None = None, **plan: Any) -> Trace:
-    network = network or SimNetwork(path)
-    tracer = Tracer(network, Plan(path.target, path.family, **plan))
-    stopped = None
-    try:
-        tracer.run()
-    except KeyboardInterrupt:
-        stopped = "interrupted"
-    if tracer.overdue:
-        stopped = "deadline"
-    trace = build(tracer, Asked("target.example", "10.99.0.254", None, 33434), stopped)
-    verdicts = list(judge(CHECKS, trace))
-    trace.checks = [verdict for verdict, _ in verdicts]
-    return trace
 
 
 def found(trace: Trace) -> dict[str, str]:
@@ -302,9 +288,9 @@ def test_our_own_kernel_says_unreachable() -> None:
 def test_a_failed_send_is_no_loss(number: int) -> None:
     path = straight(6)
     network = SimNetwork(path, fails={3: number, 4: number})
-    tracer = Tracer(network, Plan(path.target, 4))
-    tracer.run()
-    trace = build(tracer, Asked("t", "10.99.0.254", None, 33434))
+    tracer = Tracer(Plan(path.target, 4))
+    Drive(network, [tracer]).run()
+    trace = build(tracer, Asked("t", "10.99.0.254"), network.now())
     assert [failure.errno for failure in tracer.failures] == [number, number]
     assert (trace.hops[1].sent, trace.hops[1].received, trace.hops[1].loss_ratio) == (1, 1, 0.0)
     assert trace.reached
@@ -404,21 +390,22 @@ def test_when_the_end_is_found_late_nothing_is_asked_again() -> None:
 def test_network_time_ends_with_the_last_reply() -> None:
     path = straight(4)
     network = SimNetwork(path)
-    tracer = Tracer(network, Plan(path.target, 4))
+    tracer = Tracer(Plan(path.target, 4))
     calls = []
 
     def meanwhile() -> None:
         calls.append(network.clock)
         network.clock += 0.5
 
-    tracer.run(meanwhile)
+    Drive(network, [tracer]).run(meanwhile)
     assert len(calls) == 1
-    assert tracer.network_s == pytest.approx(0.04, abs=0.001)
-    assert [shot.rtt_s for shot in tracer.shots if shot.ttl == 4] == [pytest.approx(0.04, abs=1e-6)] * 3
+    trace = build(tracer, Asked("t", "10.99.0.254"), network.now())
+    assert trace.network_ms == pytest.approx(40, abs=1)
+    assert trace.hops[3].hosts[0].rtts_ms == [pytest.approx(40, abs=0.01)] * 3
 
 
 def test_a_near_target_leaves_no_time_for_anything_else() -> None:
     path = straight(2, 1.0)
     calls: list[int] = []
-    Tracer(SimNetwork(path), Plan(path.target, 4)).run(lambda: calls.append(1))
+    Drive(SimNetwork(path), [Tracer(Plan(path.target, 4))]).run(lambda: calls.append(1))
     assert calls == []

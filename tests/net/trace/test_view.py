@@ -5,14 +5,10 @@ import re
 
 import pytest
 from paths import Node, Path, router, straight
-from sim_network import SimNetwork
+from trace_sim import traced
 
 from sretool.command.run import Look
-from sretool.net.trace.build import Asked, build
-from sretool.net.trace.checks import CHECKS
-from sretool.net.trace.engine import Plan, Tracer
 from sretool.net.trace.view import trace as view
-from sretool.report.check import judge
 from sretool.report.table import write
 from sretool.report.terminal import Terminal
 
@@ -20,10 +16,7 @@ from sretool.report.terminal import Terminal
 def shown(
     path: Path, *, columns: int | None = 80, unicode: bool = True, target: str = "web-1", **plan: int
 ) -> str:
-    tracer = Tracer(SimNetwork(path), Plan(path.target, path.family, **plan))
-    tracer.run()
-    trace = build(tracer, Asked(target, "10.99.0.254", None, 33434))
-    trace.checks = [verdict for verdict, _ in judge(CHECKS, trace)]
+    trace = traced(path, target=target, **plan)
     out = io.StringIO()
     look = Look((), Terminal(columns is not None, columns, 24, False, unicode), False)
     write(view(trace, look), out, columns, unicode)

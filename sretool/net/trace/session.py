@@ -1,0 +1,258 @@
+"""The traces of one command on this host's network, over all rounds of a watch."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from sretool.command.progress import Progress
+from sretool.command.run import Run
+from sretool.errors import DeadlineReached, NetworkError, NoRoute, SretoolError, UsageError
+from sretool.net.trace.build import Asked, build
+from sretool.net.trace.drive import Drive, Listener
+from sretool.net.trace.engine import Plan, Tracer
+from sretool.net.trace.model import EndReason, Path
+from sretool.probe.live import Leaving, LiveNetwork, Transport, open_network
+from sretool.probe.resolve import Address, resolve
+
+RESOLVE_TIMEOUT_S = 5.0
+"""As long as one try of the stub resolver (resolv.conf(5), timeout)."""
+SPREAD = 0.7
+"""A round's probes leave in this part of its time; the rest is for answers."""
+
+
+class Ask(NamedTuple):
+    """The command line."""
+
+    hosts: Sequence[str]
+    protocol: Transport
+    method: Literal["auto", "raw", "sockets"]
+    leaving: Leaving
+    queries: int
+    first_ttl: int
+    max_ttl: int
+    timeout_s: float
+    per_s: float
+    parallel: int
+
+
+@dataclass
+class _Target:
+    """One host, and the addresses not yet tried."""
+
+    host: str
+    candidates: list[Address]
+    tracer: Tracer
+    address: Address
+    stopped: EndReason | None = None
+    failures_told: int = field(default=0)
+
+
+class Session:
+    """`begin` is the first burst, `go_on` one more round; `paths` what is known at any moment.
+
+    Raises:
+        UsageError: it cannot be asked so.
+        Denied: the method needs a right that this process has not.
+        NetworkError: no host has an address, or there is no route to any.
+    """
+
+    def __init__(self, ask: Ask, run: Run, listener: Listener | None = None) -> None:
+        if ask.first_ttl > ask.max_ttl:
+            raise UsageError("--first-ttl", f"{ask.first_ttl} is past --max-ttl {ask.max_ttl}", "swap them")
+        self._ask, self._run = ask, run
+        deadline_s = run.options.deadline or float("inf")
+        stop_at = time.monotonic() + deadline_s
+        found = _resolve(ask.hosts, run.options.family, min(RESOLVE_TIMEOUT_S, deadline_s))
+        self.network: LiveNetwork = open_network(ask.protocol, ask.method, ask.leaving)
+        self.targets: list[_Target] = []
+        problems: list[SretoolError] = []
+        for host, addresses in found:
+            try:
+                if isinstance(addresses, SretoolError):
+                    raise addresses
+                self.targets.append(self._target(host, addresses))
+            except NetworkError as error:
+                problems.append(error)
+        if not self.targets:
+            self.network.close()
+            raise problems[0]
+        run.errors += problems
+        self.drive = Drive(
+            self.network,
+            [target.tracer for target in self.targets],
+            per_s=ask.per_s,
+            burst=ask.parallel,
+            stop_at=stop_at,
+            listener=listener,
+        )
+
+    def _target(self, host: str, addresses: Sequence[Address]) -> _Target:
+        """The first address this host can send to, in the order the resolver prefers them."""
+        failures = []
+        for place, address in enumerate(addresses):
+            _one_host(address)
+            try:
+                number = self.network.add(address)
+            except NoRoute as error:
+                failures.append(error)
+                continue
+            self._run.errors += failures
+            ask = self._ask
+            plan = Plan(
+                address.text,
+                address.family,
+                ask.first_ttl,
+                ask.max_ttl,
+                ask.queries,
+                ask.timeout_s,
+                number,
+                self.network.source(number),
+                in_waves=self.network.method == "tcp-connect",
+            )
+            return _Target(host, list(addresses[place + 1 :]), Tracer(plan), address)
+        raise failures[0]
+
+    def begin(self) -> None:
+        """The first burst to every host; then, where a host was not reached over one family of addresses,
+        to one of the other, which says whether it is the host or the way.
+        """
+        self._drive(lambda: self.drive.run(self._meanwhile))
+        others = [] if self._run.options.family or self.cut_short else list(self._other_families())
+        if others:
+            self.targets += others
+            self.drive.tracers = [target.tracer for target in others]
+            self._drive(self.drive.run)
+        self.drive.tracers = [target.tracer for target in self.targets]
+
+    def _other_families(self) -> Iterator[_Target]:
+        for target in self.targets:
+            other = [address for address in target.candidates if address.family != target.address.family]
+            if other and not self._path(target).reached:
+                with contextlib.suppress(NoRoute):
+                    yield self._target(target.host, other)
+
+    def go_on(self, period_s: float) -> None:
+        """One more round of all hosts, which takes that long."""
+        until = time.monotonic() + period_s
+        self.drive.begin_round(SPREAD * period_s)
+        self._drive(lambda: self.drive.run(until=until))
+        if not self.cut_short:  # all is answered; late answers and strays still count
+            self._drive(lambda: self.drive.listen(until))
+
+    def settle(self) -> None:
+        """Wait for what the last round still waits for."""
+        self._drive(self.drive.run)
+
+    @property
+    def cut_short(self) -> bool:
+        """Interrupted, or the deadline came."""
+        return self._run.interrupted or self.drive.overdue
+
+    def _drive(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except KeyboardInterrupt:
+            self._run.interrupted = True
+        for target in self.targets:
+            new = target.tracer.failures[target.failures_told :]
+            target.failures_told += len(new)
+            self._run.errors += new
+
+    def paths(self) -> list[Path]:
+        """What is known of every host by now."""
+        return [self._path(target) for target in self.targets]
+
+    def _path(self, target: _Target) -> Path:
+        ask, network = self._ask, self.network
+        asked = Asked(
+            target.host,
+            network.source(target.tracer.plan.number),
+            ask.leaving.interface,
+            ask.protocol,
+            ask.leaving.port,
+            network.method,
+            network.flow,
+            tuple(network.cannot_see),
+        )
+        stopped: EndReason | None = None
+        if self.cut_short:
+            stopped = "interrupted" if self._run.interrupted else "deadline"
+        return build(
+            target.tracer, asked, time.monotonic(), stopped, wall_offset_s=time.time() - time.monotonic()
+        )
+
+    def nothing_left(self) -> SretoolError | None:
+        """The reason when not one probe left this host."""
+        if any(target.tracer.hops for target in self.targets):
+            return None
+        return next((target.tracer.failures[0] for target in self.targets if target.tracer.failures), None)
+
+    def note_deadline(self) -> None:
+        """Say that the deadline came before the trace ended."""
+        seconds = self._run.options.deadline
+        self._run.errors.append(
+            DeadlineReached("--deadline", f"{seconds:g} s were over before the trace ended")
+        )
+
+    def _meanwhile(self) -> None:
+        """Load what the answer will be written with, while there is nothing else to do."""
+        importlib.import_module("sretool.net.trace.view")
+        self._run.source.clock()
+
+
+def opened(ask: Ask, run: Run, listener: Listener | None = None) -> Session:
+    """A session whose first burst is over.
+
+    Raises:
+        SendFailed: not one probe left this host.
+    """
+    names = ask.hosts[0] if len(ask.hosts) == 1 else f"{len(ask.hosts)} hosts"
+    with Progress(run.options, f"tracing {names}"):
+        session = Session(ask, run, listener)
+        session.begin()
+    if (error := session.nothing_left()) is not None:
+        run.errors.clear()
+        session.network.close()
+        raise error
+    return session
+
+
+def _resolve(
+    hosts: Sequence[str], family: int | None, timeout_s: float
+) -> list[tuple[str, list[Address] | SretoolError]]:
+    """The addresses of every host, or why there are none; all names at once."""
+    found: dict[str, list[Address] | SretoolError] = {}
+
+    def one(host: str) -> None:
+        try:
+            found[host] = resolve(host, family, timeout_s)
+        except SretoolError as error:
+            found[host] = error
+
+    unique = list(dict.fromkeys(hosts))
+    workers = [threading.Thread(target=one, args=(host,)) for host in unique[1:]]
+    for worker in workers:
+        worker.start()
+    one(unique[0])
+    for worker in workers:
+        worker.join()
+    for error in found.values():
+        if isinstance(error, UsageError):
+            raise error
+    return [(host, found[host]) for host in unique]
+
+
+def _one_host(address: Address) -> None:
+    packed = address.packed
+    if packed[0] == 0xFF if address.family == 6 else 224 <= packed[0] <= 239:
+        raise UsageError(address.text, "is a multicast address", "a trace has one target")
+    if packed == b"\xff\xff\xff\xff":
+        raise UsageError(address.text, "is a broadcast address", "a trace has one target")
+    if not any(packed):
+        raise UsageError(address.text, "is no host's address", "name the host to trace to")
