@@ -135,7 +135,7 @@ def prohibited(trace: Path, rule: Rule[Path]) -> Iterator[Finding]:
     title="target silent",
     reads="the absence of any answer beyond some hop",
     window="the whole timeout, with two later attempts",
-    remedy="look at the router after the last hop, the target, and its firewall, which may drop these packets",
+    remedy="look at the router after the last hop, the target, and its firewall, which may drop probes",
     refs=("rfc:1122#section-3.2.2.1",),
 )
 def silent(trace: Path, rule: Rule[Path]) -> Iterator[Finding]:

@@ -44,7 +44,7 @@ class By(str, Enum):
 @command(
     "net.trace",
     view="sretool.net.trace.view:trace",
-    options=("family", "network", "sampled", "thresholds"),
+    options=("family", "network", "sampled", "resolving", "origins", "thresholds"),
     judges=True,
     sends=True,
     how=(

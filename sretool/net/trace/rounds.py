@@ -47,7 +47,7 @@ def traced(ask: Ask, run: Run, report: bool) -> list[Path]:
         if report or paths[0].rounds == 1:
             session.note_deadline()
     if not options.watch or run.over or run.interrupted:
-        session.network.close()
+        session.close()
     if events:
         events.end(session, paths)
     return paths

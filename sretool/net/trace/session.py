@@ -8,17 +8,22 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from sretool.command.options import Options
 from sretool.command.progress import Progress
 from sretool.command.run import Run
 from sretool.errors import DeadlineReached, NetworkError, NoRoute, SretoolError, UsageError
 from sretool.net.trace.build import Asked, build
 from sretool.net.trace.drive import Drive, Listener
-from sretool.net.trace.engine import Plan, Tracer
+from sretool.net.trace.engine import Plan, Shot, Tracer
 from sretool.net.trace.model import EndReason, Path
 from sretool.probe.live import Leaving, LiveNetwork, Transport, open_network
+from sretool.probe.network import Reply
 from sretool.probe.resolve import Address, resolve
+
+if TYPE_CHECKING:
+    from sretool.probe.names import Names
 
 RESOLVE_TIMEOUT_S = 5.0
 """As long as one try of the stub resolver (resolv.conf(5), timeout)."""
@@ -66,6 +71,7 @@ class Session:
         if ask.first_ttl > ask.max_ttl:
             raise UsageError("--first-ttl", f"{ask.first_ttl} is past --max-ttl {ask.max_ttl}", "swap them")
         self._ask, self._run = ask, run
+        self._names = _names(run.options)
         deadline_s = run.options.deadline or float("inf")
         stop_at = time.monotonic() + deadline_s
         found = _resolve(ask.hosts, run.options.family, min(RESOLVE_TIMEOUT_S, deadline_s))
@@ -89,8 +95,22 @@ class Session:
             per_s=ask.per_s,
             burst=ask.parallel,
             stop_at=stop_at,
-            listener=listener,
+            listener=self._told(listener),
         )
+
+    def _told(self, listener: Listener | None) -> Listener | None:
+        """Who is told of each answer: `listener`, and whoever looks up names."""
+        names = self._names
+        if names is None:
+            return listener
+
+        def both(tracer: Tracer, shot: Shot, reply: Reply) -> None:
+            if reply.address is not None:
+                names.ask(reply.address)
+            if listener is not None:
+                listener(tracer, shot, reply)
+
+        return both
 
     def _target(self, host: str, addresses: Sequence[Address]) -> _Target:
         """The first address this host can send to, in the order the resolver prefers them."""
@@ -166,7 +186,26 @@ class Session:
 
     def paths(self) -> list[Path]:
         """What is known of every host by now."""
-        return [self._path(target) for target in self.targets]
+        paths = [self._path(target) for target in self.targets]
+        if self._names is not None:
+            from sretool.probe.names import GRACE_S
+
+            left_s = self.drive.stop_at - time.monotonic()
+            going_on = paths[0].rounds > 1 and not self._run.over
+            known = self._names.collect(0.0 if going_on else max(0.0, min(GRACE_S, left_s)))
+            self._run.errors += known.errors
+            for host in (host for path in paths for hop in path.hops for host in hop.hosts):
+                if self._run.options.resolve:
+                    host.name = known.names.get(host.address or "")
+                if self._run.options.asn or self._run.options.asn_zone or self._run.options.asn_file:
+                    host.origin = known.origins.get(host.address or "")
+        return paths
+
+    def close(self) -> None:
+        """Close every socket."""
+        self.network.close()
+        if self._names is not None:
+            self._names.close()
 
     def _path(self, target: _Target) -> Path:
         ask, network = self._ask, self.network
@@ -206,6 +245,14 @@ class Session:
         self._run.source.clock()
 
 
+def _names(options: Options) -> Names | None:
+    if not (options.resolve or options.asn or options.asn_zone or options.asn_file or options.resolver):
+        return None
+    from sretool.probe.names import wanted
+
+    return wanted(options)
+
+
 def opened(ask: Ask, run: Run, listener: Listener | None = None) -> Session:
     """A session whose first burst is over.
 
@@ -218,7 +265,7 @@ def opened(ask: Ask, run: Run, listener: Listener | None = None) -> Session:
         session.begin()
     if (error := session.nothing_left()) is not None:
         run.errors.clear()
-        session.network.close()
+        session.close()
         raise error
     return session
 

@@ -198,5 +198,5 @@ def test_a_neighbour_that_does_not_answer() -> None:
         outcome = trace(lab, "--timeout", 4, "--queries", 1, "10.98.0.77")
     data = outcome.json["data"]
     assert outcome.code == 2
-    assert (data["end_reason"], data["end_address"]) == ("unreachable", "10.98.0.1")
+    assert (data["end_reason"], data["end_address"]) == ("local-failure", "10.98.0.1")
     assert "this host itself" in outcome.json["findings"][0]["summary"]
