@@ -52,7 +52,7 @@ def count_text(number: int, noun: str) -> str:
     """`1 process`, `3 processes`, `0 directories`."""
     if number == 1:
         return f"1 {noun}"
-    if noun.endswith("ry"):
+    if noun.endswith("y") and noun[-2] not in "aeou":
         return f"{number} {noun[:-1]}ies"
     return f"{number} {noun}{'es' if noun.endswith('s') else 's'}"
 

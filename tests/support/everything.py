@@ -32,8 +32,8 @@ ARGUMENTS: dict[str, list[str]] = {
 HINTS = ".                3600000 NS    a.root.test.\na.root.test.     3600000 A     127.0.0.53\n"
 
 
-ONE_READING = {"sockets list"}
-"""They take --sample, and two readings only when they are watched or followed."""
+ONE_READING = {"sockets list", "net trace"}
+"""They take --sample, and more than one reading only when they are watched, followed or report."""
 
 
 def takes(words: str, option: str) -> bool:
