@@ -53,7 +53,8 @@ FROM_THE_END = frozenset({"port-unreachable", "protocol-unreachable", "echo-repl
 PROHIBITED = frozenset(
     {"net-prohibited", "host-prohibited", "admin-prohibited", "source-policy-failed", "precedence-cutoff"}
 )
-UNREACHABLE = (frozenset(_UNREACHABLE_V4.values()) | frozenset(_UNREACHABLE_V6.values())) - FROM_THE_END
+UNREACHABLE_TYPE = {4: 3, 6: 1}
+"""Whoever sends it will not pass the packet on, whatever the code (RFC 1812 5.2.7.1, RFC 4443 3.1)."""
 
 
 def words(family: int, type: int, code: int) -> str:

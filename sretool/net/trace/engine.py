@@ -121,7 +121,7 @@ class Round:
         elif said == icmp.TIME_EXCEEDED:
             self._passed = max(self._passed, shot.ttl)
             self.exhausted |= shot.ttl == self.plan.max_ttl
-        elif said in icmp.UNREACHABLE:
+        elif self._refuses(reply):
             self._refusals.append((shot, reply))
 
     def arrived(self, reply: Reply) -> bool:
@@ -129,7 +129,10 @@ class Round:
         said = words(self.plan.family, reply)
         if reply.kind != "icmp" or said in icmp.FROM_THE_END:
             return True
-        return reply.address == self.plan.target and said in icmp.UNREACHABLE
+        return reply.address == self.plan.target and self._refuses(reply)
+
+    def _refuses(self, reply: Reply) -> bool:
+        return reply.kind == "icmp" and reply.icmp_type == icmp.UNREACHABLE_TYPE[self.plan.family]
 
     def refusal(self) -> tuple[Shot, Reply] | None:
         """The nearest probe that somebody on the way would not pass on. Not when others got
