@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, Protocol
 
-from sretool.errors import Unsupported
+from sretool.errors import Denied, Unsupported
 from sretool.probe.network import Network
 from sretool.probe.resolve import Address
 
@@ -69,8 +69,16 @@ def open_network(
         Denied: this process may not use that method; the hint says what it may use.
         UsageError: there is no such interface or namespace.
     """
-    from sretool.probe.udp import UdpNetwork
+    if method != "sockets":
+        from sretool.probe.raw import RawNetwork
 
-    if transport == "udp" and method != "raw":
+        try:
+            return RawNetwork(transport, leaving)
+        except Denied:
+            if method == "raw":
+                raise
+    if transport == "udp":
+        from sretool.probe.udp import UdpNetwork
+
         return UdpNetwork(leaving)
     raise Unsupported(f"--protocol {transport}", "is not measured yet", "--protocol udp needs no right")
