@@ -261,7 +261,7 @@ def notes(table: Table[Any], fitted: Fitted) -> Iterator[str]:
     if table.hidden:
         yield f"({table.hidden} more: --limit 0 shows all)"
     if fitted.gone:
-        yield f"(no room for {', '.join(fitted.gone)}: widen the terminal or use --fields)"
+        yield f"(no room for {', '.join(fitted.gone)}: a wider terminal or --json shows them)"
 
 
 def wrapped(text: str, columns: int | None, hanging: str) -> list[str]:

@@ -27,7 +27,12 @@ def test_words(family: int, type: int, code: int, said: str) -> None:
 
 def test_the_sets_name_only_words_there_are() -> None:
     every = {icmp.words(family, kind, code) for family in (4, 6) for kind in (1, 3) for code in range(16)}
-    assert every >= icmp.PROHIBITED | icmp.UNREACHABLE | icmp.FROM_THE_END
-    assert not icmp.FROM_THE_END & icmp.UNREACHABLE
-    assert icmp.PROHIBITED < icmp.UNREACHABLE
-    assert icmp.TIME_EXCEEDED not in icmp.UNREACHABLE
+    assert every >= icmp.PROHIBITED | (icmp.FROM_THE_END - {icmp.ECHO_REPLY})
+    assert not icmp.FROM_THE_END & icmp.PROHIBITED
+    assert icmp.TIME_EXCEEDED not in icmp.FROM_THE_END | icmp.PROHIBITED
+
+
+@pytest.mark.parametrize(("family", "code"), [(4, 1), (4, 13), (4, 77), (6, 0), (6, 77)])
+def test_whoever_says_unreachable_refuses_whatever_the_code(family: int, code: int) -> None:
+    said = icmp.words(family, icmp.UNREACHABLE_TYPE[family], code)
+    assert said not in icmp.FROM_THE_END

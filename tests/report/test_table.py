@@ -54,7 +54,9 @@ def test_a_narrow_terminal_cuts_the_flexible_column_then_drops() -> None:
     assert lines[2].endswith("…")
     narrow = plain(Table(COLUMNS, ROWS), 21)
     assert "BUSY" not in narrow[0]
-    assert "(no room for BUSY: widen the terminal or use --fields)" in " ".join(narrow[3:]).replace("  ", " ")
+    assert "(no room for BUSY: a wider terminal or --json shows them)" in " ".join(narrow[3:]).replace(
+        "  ", " "
+    )
 
 
 def test_empty_and_hidden_are_said() -> None:

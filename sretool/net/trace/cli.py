@@ -9,7 +9,7 @@ import typer
 
 from sretool.command import How, Run, command
 from sretool.command.thresholds import with_thresholds
-from sretool.errors import ExitCode
+from sretool.errors import ExitCode, UsageError
 from sretool.net.trace.build import whole
 from sretool.net.trace.checks import CHECKS
 from sretool.net.trace.drive import BURST, PER_SECOND
@@ -21,6 +21,7 @@ from sretool.report.answer import Answer, Finding
 from sretool.report.check import judge
 
 MOST_QUERIES = 6  # a Linux router answers six probes at once; more would look like loss
+QUERIES, FEW_HOSTS = 3, 10
 MOST_HOSTS = 256
 PORTS = {"udp": 33434, "icmp": 0, "tcp": 443}
 
@@ -49,7 +50,7 @@ class By(str, Enum):
     sends=True,
     how=(
         How(
-            "traceroute -n -N 32 -q {queries} -m {max_ttl} {hosts}",
+            "traceroute -n -N 32 -m {max_ttl} {hosts}",
             "the same path, probe by probe (-I: ICMP, -T -p PORT: TCP)",
         ),
         How("tracepath -n -m {max_ttl} {hosts}", "the same without root, one hop after the other"),
@@ -86,11 +87,15 @@ def trace(
         By, typer.Option("--method", help="Raw sockets, sockets that need no right, or what we may.")
     ] = By.auto,
     queries: Annotated[
-        int,
+        Optional[int],
         typer.Option(
-            "--queries", help="Probes a hop in the first burst.", metavar="N", min=1, max=MOST_QUERIES
+            "--queries",
+            help="Probes a hop in the first burst; 3, or 1 of more than 10 hosts.",
+            metavar="N",
+            min=1,
+            max=MOST_QUERIES,
         ),
-    ] = 3,
+    ] = None,
     first_ttl: Annotated[
         int, typer.Option("--first-ttl", help="Begin at this hop.", metavar="TTL", min=1, max=255)
     ] = 1,
@@ -117,22 +122,30 @@ def trace(
     ] = None,
     rate: Annotated[
         float,
-        typer.Option("--rate", help="Probes a second beyond the first ones.", metavar="N", min=1, max=10000),
+        typer.Option(
+            "--rate", help="Probes a second to a host beyond the first ones.", metavar="N", min=1, max=10000
+        ),
     ] = PER_SECOND,
     parallel: Annotated[
-        int, typer.Option("--parallel", help="Probes that leave at once.", metavar="N", min=1, max=1000)
+        int,
+        typer.Option("--parallel", help="Probes to a host that leave at once.", metavar="N", min=1, max=1000),
     ] = BURST,
 ) -> Answer[Trace]:
     """Show every hop to a host, all at once.
 
-    Sends UDP, ICMP or TCP packets: at most 100 at once, then 1,000 a second. A silent target costs 1.2 s, or
-    a fifth more than --timeout. Needs no root; with it, all probes are one flow and take one way.
+    Sends UDP, ICMP or TCP packets: to a host at most 100 at once, then 1,000 a second. A silent target costs
+    1.2 s, or a fifth more than --timeout. Needs no root; with it, all probes are one flow and take one way.
+    --jsonl prints events as they happen: reply, lost, change, then the paths and the end.
     """
+    if len(hosts) > MOST_HOSTS:
+        raise UsageError("HOST", f"{len(hosts)} hosts are more than {MOST_HOSTS}", "trace some at a time")
     rules = with_thresholds(CHECKS, run.options.set_ or ())
     leaving = Leaving(
         port or PORTS[protocol.value], source, run.options.interface, mark, tos, namespace_path(netns)
     )
     timeout_s = run.options.timeout or 1.0
+    # near hops are the same for all hosts, and a Linux router answers one asker six times at once
+    queries = queries or (QUERIES if len(hosts) <= FEW_HOSTS else 1)
     ask = Ask(
         hosts, protocol.value, method.value, leaving, queries, first_ttl, max_ttl, timeout_s, rate, parallel
     )

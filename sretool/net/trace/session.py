@@ -92,8 +92,8 @@ class Session:
         self.drive = Drive(
             self.network,
             [target.tracer for target in self.targets],
-            per_s=ask.per_s,
-            burst=ask.parallel,
+            per_s=ask.per_s * len(self.targets),
+            burst=ask.parallel * len(self.targets),
             stop_at=stop_at,
             listener=self._told(listener),
         )

@@ -58,8 +58,10 @@ def _table(path: Path) -> Table[_Row]:
     if any(host.origin is not UNSET for host in hosts):
         columns.append(Column("AS", _origin, flexible=True, least=8, drop=2))
     columns += _of_rounds() if path.rounds > 1 else _of_burst()
-    columns.append(Column("ANSWER", lambda row: row.answer, flexible=True, least=8, style=_answer_style))
-    return Table(columns, list(_rows(path)), empty="no probe was sent")
+    rows = list(_rows(path))
+    if path.rounds == 1 or any(row.answer for row in rows):
+        columns.append(Column("ANSWER", lambda row: row.answer, flexible=True, least=8, style=_answer_style))
+    return Table(columns, rows, empty="no probe was sent")
 
 
 def _of_burst() -> list[Column[_Row]]:
