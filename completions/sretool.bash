@@ -185,7 +185,7 @@ _sretool() {
         "net firewall") _sretool_words "--json --jsonl --from --fields --sort --limit --sample -w --watch -c --count --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "net softnet") _sretool_words "--json --jsonl --from --fields --sort --limit --sample -w --watch -c --count --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "net addrs") _sretool_words "--dev --json --jsonl --from --fields --sort --limit -4 -6 --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
-        "net trace") _sretool_words "--protocol -p --port --method --queries --first-ttl --max-ttl --report --source --mark --tos --netns --rate --parallel --json --jsonl --sample -w --watch -c --count -4 -6 -i --interface --timeout --resolve --asn --asn-zone --asn-file --resolver --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
+        "net trace") _sretool_words "--protocol -p --port --method --queries --first-ttl --max-ttl --report --source --mark --tos --netns --rate --parallel --json --jsonl --csv --markdown --dot --sample -w --watch -c --count -4 -6 -i --interface --timeout --resolve --asn --asn-zone --asn-file --resolver --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "dns trace") _sretool_words "--servers --hints --port --json -4 -6 -i --interface --timeout --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "snapshot save") _sretool_words "--force --json --sample --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "snapshot show") _sretool_words "--json --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
@@ -194,8 +194,8 @@ _sretool() {
         "schema") _sretool_words "--json --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "help") _sretool_words "--json --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "version") _sretool_words "--json --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
-        "") _sretool_words "--json --jsonl --from --fields --sort --limit --sample -w --watch -c --count --changes -4 -6 -i --interface --timeout --resolve --asn --asn-zone --asn-file --resolver --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help --version" ;;
-        *) _sretool_words "--json --jsonl --from --fields --sort --limit --sample -w --watch -c --count --changes -4 -6 -i --interface --timeout --resolve --asn --asn-zone --asn-file --resolver --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
+        "") _sretool_words "--json --jsonl --csv --markdown --dot --from --fields --sort --limit --sample -w --watch -c --count --changes -4 -6 -i --interface --timeout --resolve --asn --asn-zone --asn-file --resolver --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help --version" ;;
+        *) _sretool_words "--json --jsonl --csv --markdown --dot --from --fields --sort --limit --sample -w --watch -c --count --changes -4 -6 -i --interface --timeout --resolve --asn --asn-zone --asn-file --resolver --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         esac
         return
     fi

@@ -41,6 +41,9 @@ SHARED: dict[str, tuple[Any, Any]] = {
         ],
         False,
     ),
+    "csv": (Annotated[bool, _option("--csv", help="Comma-separated values, for a spreadsheet.")], False),
+    "markdown": (Annotated[bool, _option("--markdown", help="Markdown, to paste into a ticket.")], False),
+    "dot": (Annotated[bool, _option("--dot", help="A graph for Graphviz.")], False),
     "from_file": (
         Annotated[
             Optional[str],
@@ -209,7 +212,9 @@ PATTERN = "A part of the name, or a pattern with * ? [] for the whole name."
 """For the help of options that go by `host.attribution.matches`."""
 
 EVERY = ("json", "how", "color", "quiet", "verbose", "debug", "deadline")
+FORMS = ("csv", "markdown", "dot")
 SETS: dict[str, tuple[str, ...]] = {
+    **{form: (form,) for form in FORMS},
     "passive": ("from_file",),
     "list": ("fields", "sort", "limit", "jsonl"),
     "interval": ("sample",),
@@ -234,6 +239,9 @@ class Options(Struct, frozen=True):
 
     json: bool = False
     jsonl: bool = False
+    csv: bool = False
+    markdown: bool = False
+    dot: bool = False
     from_file: str | None = None
     fields: str | None = None
     sort: str | None = None
@@ -259,6 +267,11 @@ class Options(Struct, frozen=True):
     quiet: bool = False
     verbose: bool = False
     debug: bool = False
+
+    @property
+    def form(self) -> str | None:
+        """The form of output beside text and JSON that was asked for; of several the first."""
+        return next((name for name in FORMS if getattr(self, name)), None)
 
     @property
     def family(self) -> int | None:

@@ -68,6 +68,8 @@ def emit(spec: Spec, run: Run, answer: Answer[Any], number: int) -> None:
         _print_json(_narrowed(spec, run, answer), run.terminal.is_terminal)
     elif run.options.jsonl:
         _print_jsonl(spec, run, answer)
+    elif run.options.form:
+        _print_form(spec.forms[run.options.form], run, answer)
     else:
         _print_text(spec, run, answer, hidden, number)
     sys.stdout.flush()
@@ -132,6 +134,14 @@ def _print_jsonl(spec: Spec, run: Run, answer: Answer[Any]) -> None:
     lines = [encoder.encode(row) for row in data[spec.rows]]
     lines.append(encoder.encode(_end(answer)))
     _write_bytes(b"\n".join(lines) + b"\n")
+
+
+def _print_form(target: str, run: Run, answer: Answer[Any]) -> None:
+    """A document of another kind, in UTF-8 whatever the locale, as JSON is."""
+    text: str = resolve(target)(answer.data, answer.findings)
+    _write_bytes(text.encode())
+    for line in [] if run.options.quiet else _problem_lines(run, answer):
+        say(line)
 
 
 def _end(answer: Answer[Any]) -> dict[str, Any]:

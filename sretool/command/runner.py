@@ -11,12 +11,13 @@ import functools
 import inspect
 import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, get_args, get_type_hints
 
 from sretool.command import options as shared
 from sretool.command import output
-from sretool.command.options import FailOn, Options
+from sretool.command.options import FORMS, FailOn, Options
 from sretool.command.run import Run
 from sretool.command.spec import How, Spec
 from sretool.errors import DeadlineReached, Denied, ExitCode, SretoolError, UsageError
@@ -34,6 +35,7 @@ def command(
     sends: bool = False,
     how: Sequence[How],
     examples: Sequence[tuple[str, str]],
+    forms: Mapping[str, str] = MappingProxyType({}),
     version: int = 1,
 ) -> Callable[[Callable[..., Answer[Any]]], Callable[..., int]]:
     """Make a command of a function `(run, own options…) -> Answer[Model]`.
@@ -48,6 +50,8 @@ def command(
         sends: it sends packets.
         how: what `--how` prints.
         examples: (command line, what it is for), for help and man page.
+        forms: output forms it has beside text and JSON (`options.FORMS`), each with its
+            `module:function`, a function `(data, findings) -> str`, loaded only for that form.
         version: the major version of its JSON.
     """
 
@@ -55,9 +59,22 @@ def command(
         hints = get_type_hints(function, include_extras=True)
         data = get_args(hints["return"])[0]
         row = get_args(get_type_hints(data)[rows])[0] if rows else None
-        sets = (*options, "judging")
+        sets = (*options, *forms, "judging")
         spec = Spec(
-            name, version, function, data, view, sets, rows, row, default_fields, judges, sends, how, examples
+            name,
+            version,
+            function,
+            data,
+            view,
+            sets,
+            rows,
+            row,
+            default_fields,
+            judges,
+            sends,
+            how,
+            examples,
+            forms,
         )
         taken = shared.names(sets)
 
@@ -165,8 +182,9 @@ def _check_options(spec: Spec, options: Options, counts: bool) -> None:
     for flag in ("sample", "timeout", "deadline"):
         if math.isnan(getattr(options, flag) or 0):  # typer's range lets it through
             raise UsageError(f"--{flag}", "nan is no number of seconds", "give a number")
-    if options.json and options.jsonl:
-        raise UsageError("--json and --jsonl", "exclude each other", "give one of them")
+    given = [name for name in ("json", "jsonl", *FORMS) if getattr(options, name)]
+    if len(given) > 1:
+        raise UsageError(f"--{given[0]} and --{given[1]}", "exclude each other", "give one of them")
     if options.four and options.six:
         raise UsageError("-4 and -6", "exclude each other", "leave both out for both")
     _check_watch(options, counts)
@@ -190,7 +208,7 @@ def _check_watch(options: Options, counts: bool) -> None:
         return
     if options.count is not None and not options.watch and not counts:
         raise UsageError("--count", "counts the answers of a watch", "add --watch")
-    if options.watch and options.json:
+    if options.watch and (options.json or options.form):
         raise UsageError("--watch", "gives more than one document", "use --jsonl with it")
     if options.watch and options.sample == 0:
         raise UsageError("--watch", "needs a period", "give --sample more than 0")
@@ -201,7 +219,7 @@ def _check_watch(options: Options, counts: bool) -> None:
 def _check_changes(options: Options) -> None:
     if options.watch:
         raise UsageError("--changes and --watch", "exclude each other", "give one of them")
-    if options.json:
+    if options.json or options.form:
         raise UsageError("--changes", "gives more than one document", "use --jsonl with it")
     if options.from_file is not None:
         raise UsageError("--changes", "a recording does not change", "leave --changes or --from out")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sretool.report.answer import Answer
@@ -33,6 +33,7 @@ class Spec(NamedTuple):
     sends: bool
     how: Sequence[How]
     examples: Sequence[tuple[str, str]]
+    forms: Mapping[str, str]
 
     @property
     def schema(self) -> str:

@@ -75,7 +75,7 @@ class Names:
     the trace, None when nothing is to be looked up;
     `ask(reply.address)` for each answer of a hop, as often as wanted; when the trace has ended,
     `known = collect(min(GRACE_S, what is left of --deadline))`, `host.name = known.names.get(address)`
-    if names were wanted, the same with origins, and `run.errors.extend(known.errors)`; in a watch,
+    if `want_names`, the same with origins, and `run.errors.extend(known.errors)`; in a watch,
     `collect(0)` a round. `close()` in a `finally`. Make it before a thread enters another network
     namespace: it asks from that of the thread that first calls `ask`.
 
@@ -90,7 +90,8 @@ class Names:
         self, servers: Sequence[NameServer], want_names: bool, origins: str | OriginFile | None = None
     ) -> None:
         self._servers = list(servers)
-        self._want_names = want_names
+        self.want_names = want_names
+        self.want_origins = origins is not None
         self._file = origins if isinstance(origins, OriginFile) else None
         self._zone = origins if isinstance(origins, str) else None
         self._asked: dict[str, float] = {}  # address -> when it may be asked again
@@ -120,7 +121,7 @@ class Names:
         if address is None or time.monotonic() < self._asked.get(address, float("-inf")):
             return
         self._asked[address] = float("inf")
-        questions = (self._want_names and not _link_local(address)) + (
+        questions = (self.want_names and not _link_local(address)) + (
             self._zone is not None and announced(address)
         )
         if not questions:
@@ -226,7 +227,7 @@ class Names:
 
     def _begin(self, address: str) -> None:
         lookup, bare = self._lookup, address.partition("%")[0]
-        if self._want_names and not _link_local(address):
+        if self.want_names and not _link_local(address):
             self._queue(
                 lambda: lookup.name_of(bare),
                 lambda reply: self._names.__setitem__(address, lookup.name(reply)),

@@ -33,6 +33,10 @@ def view(data: Rows, look: Look) -> list[Block]:
     return [Table(columns_for(look.fields), data.rows, hidden=look.hidden)]
 
 
+def as_csv(data: Rows, findings: Any) -> str:
+    return "".join(f"{row.name!a},{row.size_bytes}\r\n" for row in data.rows) + f"\u00fc{len(findings)}\r\n"
+
+
 def finding(severity: str) -> Finding:
     return Finding("x.y", severity, "t", "it broke", Subject("host", "h"), [], "mend it", ["sretool x"], [])  # type: ignore[arg-type]
 
@@ -45,6 +49,7 @@ def finding(severity: str) -> Finding:
     default_fields=("name", "size_bytes"),
     how=(How("ls {where}", "the files"),),
     examples=(("sretool test rows", "try"),),
+    forms={"csv": "test_runner:as_csv"},
 )
 def rows(
     run: Run,
@@ -141,6 +146,24 @@ def test_a_listing_fails_only_when_asked_to(call: Any, severity: str, fail_on: A
     assert "next: sretool x" in out
 
 
+def test_another_form_is_printed_as_it_was_made_and_problems_are_said(call: Any) -> None:
+    code, out, err = call(
+        {"denied": True, "severity": "warning"}, csv=True, sort="name", limit=1, fail_on=FailOn.warning
+    )
+    assert code == 1
+    assert out == "'a',300\r\n\u00fc1\r\n"
+    assert err.startswith("sretool: /secret: Permission denied")
+    assert call({"denied": True}, csv=True, quiet=True)[2] == ""
+    code, out, err = call({"severity": "error"}, csv=True)
+    assert (code, out) == (3, "")
+    assert err == "sretool: thing: did not work (try again)\n"
+
+
+def test_a_command_takes_the_forms_it_has() -> None:
+    assert "csv" in rows.__signature__.parameters  # type: ignore[attr-defined]
+    assert not {"markdown", "dot"} & set(rows.__signature__.parameters)  # type: ignore[attr-defined]
+
+
 def test_errors_are_one_line_or_one_document(call: Any) -> None:
     assert call({"severity": "error"}) == (3, "", "sretool: thing: did not work (try again)\n")
     code, out, err = call({"severity": "error"}, json=True)
@@ -161,6 +184,9 @@ def test_an_interrupt_and_a_deadline_have_their_own_codes(call: Any) -> None:
     "options",
     [
         {"json": True, "jsonl": True},
+        {"json": True, "csv": True},
+        {"jsonl": True, "csv": True},
+        {"csv": True, "watch": True},
         {"four": True, "six": True},
         {"count": 2},
         {"watch": True, "json": True},

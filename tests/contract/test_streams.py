@@ -146,3 +146,43 @@ def test_a_narrow_terminal_wraps_no_row(words: str, columns: int, recording: Pat
     assert text.strip()
     too_wide = [row for row in text.split("\r\n") if len(row) > columns]
     assert not too_wide
+
+
+FORMS = pytest.mark.parametrize(
+    ("words", "form"),
+    [(words, form) for words in COMMANDS for form in ("--csv", "--markdown", "--dot") if takes(words, form)],
+)
+
+
+@FORMS
+def test_a_form_is_one_document_in_any_locale(words: str, form: str, recording: Path, tmp_path: Path) -> None:
+    given = [*line(words, tmp_path, recording), form]
+    outcome = sretool(*given, env={"LC_ALL": "C"})
+    assert outcome.code in (0, 1, 2)
+    assert outcome.out
+    assert outcome.err == ""
+    assert "\x1b" not in on_a_terminal(80, *given, "--color", "always")
+
+
+@FORMS
+def test_a_form_to_a_closed_pipe_or_a_full_disk(
+    words: str, form: str, recording: Path, tmp_path: Path
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = start(*line(words, tmp_path, recording), form, stdout=writer)
+    os.close(writer)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (141, "")
+    assert "No space left" in said(through_shell(">/dev/full", *line(words, tmp_path, recording), form))
+
+
+@FORMS
+def test_one_form_at_a_time(words: str, form: str, valid: Any, recording: Path, tmp_path: Path) -> None:
+    given = [*line(words, tmp_path, recording), form]
+    other = "--dot" if form == "--csv" else "--csv"
+    outcome = sretool(*given, other)
+    assert (outcome.code, outcome.out) == (64, "")
+    assert "exclude each other" in outcome.err
+    answer = valid(words, sretool(*given, "--json"))
+    assert [error["code"] for error in answer["errors"]] == ["usage"]

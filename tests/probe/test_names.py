@@ -292,11 +292,11 @@ def test_what_the_options_ask_for() -> None:
     assert wanted(Options()) is None
     asker = wanted(Options(asn_zone="ASN.lab.", resolver="127.0.0.9#5353"))
     assert asker is not None
-    assert (asker._want_names, asker._zone) == (False, "asn.lab")
+    assert (asker.want_names, asker._zone) == (False, "asn.lab")
     assert asker._servers == [NameServer(socket.AF_INET, "127.0.0.9", 5353)]
     asker = wanted(Options(resolve=True, asn=True))
     assert asker is not None
-    assert (asker._want_names, asker._zone) == (True, "asn.cymru.com")
+    assert (asker.want_names, asker._zone) == (True, "asn.cymru.com")
 
 
 def test_nothing_heavy_is_loaded_before_something_is_asked() -> None:

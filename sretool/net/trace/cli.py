@@ -48,6 +48,11 @@ class By(str, Enum):
     options=("family", "network", "sampled", "resolving", "origins", "thresholds"),
     judges=True,
     sends=True,
+    forms={
+        "csv": "sretool.net.trace.export:csv",
+        "markdown": "sretool.net.trace.export:markdown",
+        "dot": "sretool.net.trace.dot:dot",
+    },
     how=(
         How(
             "traceroute -n -N 32 -m {max_ttl} {hosts}",
@@ -61,6 +66,7 @@ class By(str, Enum):
         ("sretool net trace --protocol tcp -p 443 web.example", "the way the application goes; port open?"),
         ("sretool net trace -w web.example", "live: loss, times and changes of every hop"),
         ("sretool net trace --report -c 60 web.example", "a minute of it, then one table"),
+        ("sretool net trace --resolve --markdown web.example", "with names, to paste into a ticket"),
         ("sretool net trace --json 10.0.0.7", "for a script; exits 2 when the target is not reached"),
     ),
 )

@@ -191,13 +191,17 @@ class Session:
             from sretool.probe.names import GRACE_S
 
             left_s = self.drive.stop_at - time.monotonic()
-            going_on = paths[0].rounds > 1 and not self._run.over
-            known = self._names.collect(0.0 if going_on else max(0.0, min(GRACE_S, left_s)))
+            going_on = self.cut_short or (paths[0].rounds > 1 and not self._run.over)
+            try:
+                known = self._names.collect(0.0 if going_on else max(0.0, min(GRACE_S, left_s)))
+            except KeyboardInterrupt:
+                self._run.interrupted = True
+                known = self._names.collect(0.0)
             self._run.errors += known.errors
             for host in (host for path in paths for hop in path.hops for host in hop.hosts):
-                if self._run.options.resolve:
+                if self._names.want_names:
                     host.name = known.names.get(host.address or "")
-                if self._run.options.asn or self._run.options.asn_zone or self._run.options.asn_file:
+                if self._names.want_origins:
                     host.origin = known.origins.get(host.address or "")
         return paths
 
@@ -246,8 +250,9 @@ class Session:
 
 
 def _names(options: Options) -> Names | None:
-    if not (options.resolve or options.asn or options.asn_zone or options.asn_file or options.resolver):
-        return None
+    values = (options.asn_zone, options.asn_file, options.resolver)
+    if not (options.resolve or options.asn) and values == (None, None, None):
+        return None  # without loading what would look them up
     from sretool.probe.names import wanted
 
     return wanted(options)
