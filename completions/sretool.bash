@@ -34,7 +34,7 @@ _sretool() {
             continue
         fi
         case ${path:+$path }$word in
-        "procs"|"cgroups"|"sockets"|"net"|"dns"|"snapshot"|"checks"|"triage"|"procs list"|"procs show"|"procs why"|"procs deleted"|"procs oom"|"cgroups tree"|"cgroups top"|"cgroups show"|"sockets list"|"sockets listen"|"sockets show"|"sockets summary"|"net routes"|"net route"|"net links"|"net neigh"|"net rules"|"net nexthops"|"net conntrack"|"net qdisc"|"net firewall"|"net softnet"|"net addrs"|"net trace"|"dns trace"|"snapshot save"|"snapshot show"|"checks list"|"checks explain"|"schema"|"help"|"version") path=${path:+$path }$word ;;
+        "procs"|"cgroups"|"sockets"|"net"|"dns"|"snapshot"|"checks"|"triage"|"procs list"|"procs show"|"procs why"|"procs deleted"|"procs oom"|"cgroups tree"|"cgroups top"|"cgroups show"|"sockets list"|"sockets listen"|"sockets show"|"sockets summary"|"net routes"|"net route"|"net links"|"net neigh"|"net rules"|"net nexthops"|"net conntrack"|"net qdisc"|"net firewall"|"net softnet"|"net addrs"|"net trace"|"dns trace"|"snapshot save"|"snapshot show"|"snapshot diff"|"checks list"|"checks explain"|"schema"|"help"|"version") path=${path:+$path }$word ;;
         "--from"|"--fields"|"--sort"|"--limit"|"--sample"|"-c"|"--count"|"-i"|"--interface"|"--timeout"|"--asn-zone"|"--asn-file"|"--resolver"|"--fail-on"|"--set"|"--deadline"|"--color")
             [[ ${COMP_WORDS[i + 1]} == "=" ]] && ((i++))
             ((i++)) ;;
@@ -156,6 +156,8 @@ _sretool() {
     "dns trace:--servers") _sretool_words "all one"; return ;;
     "dns trace:--hints") _sretool_files; return ;;
     "dns trace:--port") return ;;
+    "snapshot diff:--fields") _sretool_list "kind impact subject where before after chance"; return ;;
+    "snapshot diff:--sort") _sretool_words "kind impact subject where before after chance"; return ;;
     "checks list:--fields") _sretool_list "id domain title reads window about thresholds remedy refs"; return ;;
     "checks list:--sort") _sretool_words "id domain title reads window about thresholds remedy refs"; return ;;
     esac
@@ -189,6 +191,7 @@ _sretool() {
         "dns trace") _sretool_words "--servers --hints --port --json -4 -6 -i --interface --timeout --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "snapshot save") _sretool_words "--force --json --sample --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "snapshot show") _sretool_words "--json --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
+        "snapshot diff") _sretool_words "--every --json --jsonl --fields --sort --limit --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "checks list") _sretool_words "--json --jsonl --fields --sort --limit --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "checks explain") _sretool_words "--json --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "schema") _sretool_words "--json --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
@@ -206,11 +209,11 @@ _sretool() {
     "sockets") _sretool_words "list listen show summary" ;;
     "net") _sretool_words "routes route links neigh rules nexthops conntrack qdisc firewall softnet addrs trace" ;;
     "dns") _sretool_words "trace" ;;
-    "snapshot") _sretool_words "save show" ;;
+    "snapshot") _sretool_words "save show diff" ;;
     "checks") _sretool_words "list explain" ;;
     "snapshot save") [[ -n $about ]] || { _sretool_files; } ;;
     "snapshot show") [[ -n $about ]] || { _sretool_files; } ;;
-    "checks explain") [[ -n $about ]] || { _sretool_words "cpu.saturation cpu.load cpu.steal memory.available memory.pressure memory.swapping memory.oom-kill fs.space fs.inodes fs.read-only fs.hung disk.latency disk.saturation io.pressure files.exhausted time.unsynchronised units.failed units.restart-loop process.disk-sleep process.zombies process.fd-limit process.thread-limit process.realtime-hog process.swapped-hot process.deleted-files tcp.accept-queue-overflow tcp.retransmit-rate cgroup.cpu-throttled cgroup.oom-kill cgroup.memory-high cgroup.memory-pressure cgroup.memory-near-limit cgroup.pids-max cgroup.io-max cgroup.frozen cgroup.dying join.accept-queue-starved join.space-deleted process.deleted-exe process.stale-libraries process.writable-program process.restart-loop process.stopped process.root-public process.not-permanent tcp.zero-window tcp.half-open addr.duplicate link.errors link.drops link.flaps ena.allowance-exceeded neigh.gateway-failed neigh.table-full tcp.somaxconn-cap conntrack.near-full conntrack.insert-failed tcp.ephemeral-ports tcp.close-wait tcp.syn-backlog udp.receive-errors tcp.memory tcp.orphans tcp.time-wait tcp.retransmissions-by-peer route.none-default route.dead-leg route.link-down route.mtu-mismatch route.rp-filter-asymmetric qdisc.drops firewall.dropping softnet.drops softnet.squeezed trace.target-unreachable trace.prohibited trace.target-silent trace.loop trace.ttl-exhausted trace.port-closed trace.target-loss trace.path-flaps dns.intercepted dns.no-answer dns.cname-loop dns.cname-too-long dns.nxdomain dns.nodata dns.lame-server dns.server-timeout dns.family-unreachable dns.tcp-failed dns.glue-missing dns.ns-unresolvable dns.ns-cycle dns.ns-mismatch dns.servers-disagree dns.edns-refused"; } ;;
+    "checks explain") [[ -n $about ]] || { _sretool_words "cpu.saturation cpu.load cpu.steal memory.available memory.pressure memory.swapping memory.oom-kill fs.space fs.inodes fs.read-only fs.hung disk.latency disk.saturation io.pressure files.exhausted time.unsynchronised units.failed units.restart-loop process.disk-sleep process.zombies process.fd-limit process.thread-limit process.realtime-hog process.swapped-hot process.deleted-files tcp.accept-queue-overflow tcp.retransmit-rate cgroup.cpu-throttled cgroup.oom-kill cgroup.memory-high cgroup.memory-pressure cgroup.memory-near-limit cgroup.pids-max cgroup.io-max cgroup.frozen cgroup.dying join.accept-queue-starved join.space-deleted process.deleted-exe process.stale-libraries process.writable-program process.restart-loop process.stopped process.root-public process.not-permanent tcp.zero-window tcp.half-open addr.duplicate link.errors link.drops link.flaps ena.allowance-exceeded neigh.gateway-failed neigh.table-full tcp.somaxconn-cap conntrack.near-full conntrack.insert-failed tcp.ephemeral-ports tcp.close-wait tcp.syn-backlog udp.receive-errors tcp.memory tcp.orphans tcp.time-wait tcp.retransmissions-by-peer route.none-default route.dead-leg route.link-down route.mtu-mismatch route.rp-filter-asymmetric qdisc.drops firewall.dropping softnet.drops softnet.squeezed trace.target-unreachable trace.prohibited trace.target-silent trace.loop trace.ttl-exhausted trace.port-closed trace.target-loss trace.path-flaps dns.intercepted dns.no-answer dns.cname-loop dns.cname-too-long dns.nxdomain dns.nodata dns.lame-server dns.server-timeout dns.family-unreachable dns.tcp-failed dns.glue-missing dns.ns-unresolvable dns.ns-cycle dns.ns-mismatch dns.servers-disagree dns.edns-refused trace.end-changed trace.loss-began trace.rtt-shifted trace.path-changed trace.leg-lost snapshot.finding-new snapshot.table-changed"; } ;;
     esac
 }
 complete -F _sretool sretool

@@ -36,7 +36,10 @@ ROOT = Group(
             "dns": Entry("sretool.dns.cli:GROUP", "DNS: the path from the root to an answer."),
         },
         "Recordings and reference": {
-            "snapshot": Entry("sretool.snapshot.cli:GROUP", "Record this host for replay with --from."),
+            "snapshot": Entry(
+                "sretool.snapshot.cli:GROUP",
+                "Record this host for replay with --from; compare what was saved.",
+            ),
             "checks": Entry(
                 "sretool.checks.cli:GROUP", "The checks: what they read, when they fire, and why."
             ),

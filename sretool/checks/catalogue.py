@@ -20,7 +20,9 @@ def catalogue() -> list[Check]:
     from sretool.net.routes.checks import CHECKS as NET_ROUTES
     from sretool.net.softnet.checks import CHECKS as NET_SOFTNET
     from sretool.net.trace.checks import CHECKS as NET_TRACE
+    from sretool.net.trace.diff.checks import CHECKS as TRACE_DIFF
     from sretool.procs.why.checks import CHECKS as PROCS_WHY
+    from sretool.snapshot.diff.checks import CHECKS as SNAPSHOT_DIFF
     from sretool.sockets.listen.checks import COMMAND as SOCKETS_LISTEN
     from sretool.sockets.show.checks import CHECKS as SOCKETS_SHOW
     from sretool.sockets.summary.checks import CHECKS as SOCKETS_SUMMARY
@@ -53,6 +55,7 @@ def catalogue() -> list[Check]:
             ("net softnet", NET_SOFTNET),
             ("net trace", NET_TRACE),
             ("dns trace", DNS_TRACE),
+            ("snapshot diff", (*TRACE_DIFF, *SNAPSHOT_DIFF)),
         )
         for rule in rules
     ]

@@ -24,12 +24,18 @@ ARGUMENTS: dict[str, list[str]] = {
     "dns trace": ["example.test", "--hints", "{tmp}/hints", "--port", "5399", "--timeout", "0.2"],
     "snapshot save": ["{tmp}/made.tar.gz"],
     "snapshot show": ["{recording}"],
+    "snapshot diff": ["{tmp}/before", "{tmp}/after"],
     "checks explain": ["cpu.saturation"],
     "schema": ["version"],
     "help": ["version"],
 }
 # root hints that lead nowhere but to this host
 HINTS = ".                3600000 NS    a.root.test.\na.root.test.     3600000 A     127.0.0.53\n"
+# two saved answers that differ in one row
+ANSWERS = {
+    "before": '{"schema": "sretool.net.routes/1", "data": {"routes": [{"dst": "default", "dev": "eth0"}]}}',
+    "after": '{"schema": "sretool.net.routes/1", "data": {"routes": [{"dst": "default", "dev": "eth1"}]}}',
+}
 
 
 ONE_READING = {"sockets list", "net trace"}
@@ -53,5 +59,8 @@ def line(words: str, tmp: Path, recording: Path | None = None) -> list[str]:
     assert given or not needed, f"sretool {words} needs {needed}: add it to ARGUMENTS in {__file__}"
     if "{tmp}/hints" in given:
         (tmp / "hints").write_text(HINTS)
+    if words == "snapshot diff":
+        for name, text in ANSWERS.items():
+            (tmp / name).write_text(text)
     filled = [part.format(tmp=tmp, recording=recording) for part in given]
     return [*words.split(), *filled, *(["--sample", "0"] if takes(words, "--sample") else [])]
