@@ -27,9 +27,9 @@ MAY_BE_EMPTY = ("select(", "triage")
 @pytest.mark.parametrize("line", LINES)
 def test_a_line_of_jq_fits_the_answer(line: str) -> None:
     # every host of the examples is this one; nothing is sent beyond it
-    here = re.sub(r"[\w-]+\.example\b", "127.0.0.1", line.replace("b.example", "127.0.0.2")).replace(
-        "--report -c 5", "--report -c 2 --sample 0.1"
-    )
+    here = re.sub(r"\bb\.example\b", "127.0.0.2", line)
+    here = re.sub(r"[\w-]+\.example\b", "127.0.0.1", here)
+    here = here.replace("--report -c 5", "--report -c 2 --sample 0.1")
     script = f'sretool() {{ {shlex.quote(sys.executable)} -m sretool "$@"; }}; {here}'
     done = subprocess.run(
         ["sh", "-c", script], env=environment(), capture_output=True, text=True, timeout=60, check=False
