@@ -12,24 +12,29 @@ import struct
 import sys
 import time
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sretool.errors import ParseError
+from sretool.probe.extensions import OLD_PLACE, Extensions, split
+from sretool.probe.network import Reply
 
 # include/uapi/linux/in.h, in6.h, asm-generic/socket.h: Python names only some of them
 IP_RECVERR, IPV6_RECVERR = 11, 25
 IP_RECVTTL = 12
+IP_RECVERR_RFC4884, IPV6_RECVERR_RFC4884 = 26, 31  # Linux 5.9
+_INVALID = 1  # SO_EE_RFC4884_FLAG_INVALID
 SO_TIMESTAMPNS = 35
 ORIGIN_LOCAL, ORIGIN_ICMP, ORIGIN_ICMP6 = 1, 2, 3
 
 Ancillary = Sequence[tuple[int, int, bytes]]
-_EXTENDED = struct.Struct("=IBBBxII")
+_EXTENDED = struct.Struct("=IBBBxIHBx")
 _TIMESPEC = struct.Struct("=qq")
 
 
 class Extended(NamedTuple):
     """One entry of the error queue. `offender` is None when the kernel did not say; `info` is the
-    MTU of a packet-too-big or fragmentation-needed.
+    MTU of a packet-too-big or fragmentation-needed; `extended_at` is where in the data RFC 4884's
+    structure begins, 0 when the error announces none (or the kernel cannot tell).
     """
 
     errno: int
@@ -38,6 +43,7 @@ class Extended(NamedTuple):
     code: int
     offender: str | None
     info: int = 0
+    extended_at: int = 0
 
     @property
     def mtu(self) -> int | None:
@@ -57,9 +63,54 @@ def extended(ancillary: Ancillary) -> Extended | None:
         if (level, kind) in ((socket.IPPROTO_IP, IP_RECVERR), (socket.IPPROTO_IPV6, IPV6_RECVERR)):
             if len(data) < _EXTENDED.size:
                 raise ParseError("error queue", f"sock_extended_err has {len(data)} bytes")
-            number, origin, type_, code, info, _data = _EXTENDED.unpack_from(data)
-            return Extended(number, origin, type_, code, _offender(data[_EXTENDED.size :]), info)
+            number, origin, type_, code, info, at, flags = _EXTENDED.unpack_from(data)
+            at = 0 if flags & _INVALID else at
+            return Extended(number, origin, type_, code, _offender(data[_EXTENDED.size :]), info, at)
     return None
+
+
+class Entry(NamedTuple):
+    """An ICMP error of the error queue. `data` is the quote from where the kernel begins it (after the
+    headers of UDP, at those of TCP and ICMP).
+    """
+
+    data: bytes
+    error: Extended
+    extensions: Extensions
+    ancillary: Ancillary
+
+
+def read(opened: socket.socket, before: int) -> Entry | None:
+    """The next entry; None for one that is no ICMP error. `before` is how many bytes of the quoted packet
+    the kernel keeps back.
+
+    Raises:
+        OSError: there is none (BlockingIOError).
+        ParseError: shorter than the kernel documents.
+    """
+    data, ancillary, _flags, _name = opened.recvmsg(2048, 512, socket.MSG_ERRQUEUE)
+    found = extended(ancillary)
+    if found is None or found.origin not in (ORIGIN_ICMP, ORIGIN_ICMP6):
+        return None
+    data, extensions = split(data, found.extended_at, OLD_PLACE - before)
+    return Entry(data, found, extensions, ancillary)
+
+
+def reply(entry: Entry, sent_at: float, probe: int | None, target: int) -> Reply:
+    """What an entry says about a probe (None: not known which) that left then."""
+    error = entry.error
+    return Reply(
+        arrival(entry.ancillary, sent_at),
+        probe,
+        error.offender,
+        "icmp",
+        error.type,
+        error.code,
+        received_ttl(entry.ancillary),
+        error.mtu,
+        *entry.extensions,
+        target=target,
+    )
 
 
 def _offender(raw: bytes) -> str | None:
@@ -81,6 +132,12 @@ def zone(scope: int) -> str:
         return "%" + socket.if_indextoname(scope)
     except OSError:
         return f"%{scope}"
+
+
+def sender(name: Sequence[Any]) -> str:
+    """The address in what recvmsg(2) names, with its zone."""
+    scope = name[3] if len(name) == 4 else 0
+    return str(name[0]) + (zone(scope) if scope else "")
 
 
 def received_ns(ancillary: Ancillary) -> int | None:

@@ -33,13 +33,14 @@ class Extensions(NamedTuple):
 NONE = Extensions()
 
 
-def split(body: bytes, length: int) -> tuple[bytes, Extensions]:
+def split(body: bytes, length: int, place: int = OLD_PLACE) -> tuple[bytes, Extensions]:
     """The quoted packet and the extensions in what follows the eight bytes of an ICMP header. `length`
-    is what its length field says in bytes, 0 for an old router that says nothing.
+    is what its length field says in bytes, 0 for an old router that says nothing; `place` is where such
+    a one puts them (less than 128 where the beginning of the quote is missing).
 
     What is malformed, or has a wrong checksum, counts as no extension.
     """
-    at = length or OLD_PLACE
+    at = length or place
     quoted, structure = body[:at], body[at:]
     # zero: not computed (RFC 4884 7); where nothing says that these are extensions, that is too little
     unchecked = length > 0 and structure[2:4] == b"\0\0"

@@ -64,7 +64,7 @@ class Heard:
         return Reply(
             errqueue.arrival(ancillary, sent.at if sent else self._started_at),
             sent.id if sent else None,
-            _text(name),
+            errqueue.sender(name),
             "icmp",
             said.type,
             said.code,
@@ -98,7 +98,7 @@ class Heard:
         return Reply(
             errqueue.arrival(ancillary, sent.at),
             sent.id if ours else None,
-            _text(name),
+            errqueue.sender(name),
             "icmp",
             data[0],
             data[1],
@@ -128,7 +128,7 @@ class Heard:
         return Reply(
             errqueue.arrival(ancillary, sent.at if sent else self._started_at),
             sent.id if sent else None,
-            _text(name),
+            errqueue.sender(name),
             "rst" if flags & packet.RST else "syn-ack",
             ttl=ttl,
             target=target,
@@ -148,7 +148,7 @@ class Heard:
         return Reply(
             errqueue.arrival(ancillary, sent.at if sent else self._started_at),
             sent.id if sent else None,
-            _text(name),
+            errqueue.sender(name),
             "datagram",
             ttl=errqueue.received_ttl(ancillary),
             target=target,
@@ -163,9 +163,3 @@ class Heard:
             if self.targets[number].address.scope in (0, scope):
                 return number
         return None
-
-
-def _text(name: Sequence[Any]) -> str:
-    """The address in what recvmsg(2) names."""
-    scope = name[3] if len(name) == 4 else 0
-    return str(name[0]) + (errqueue.zone(scope) if scope else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, Protocol
 
-from sretool.errors import Denied, Unsupported
+from sretool.errors import Denied
 from sretool.probe.network import Network
 from sretool.probe.resolve import Address
 
@@ -81,4 +81,10 @@ def open_network(
         from sretool.probe.udp import UdpNetwork
 
         return UdpNetwork(leaving)
-    raise Unsupported(f"--protocol {transport}", "is not measured yet", "--protocol udp needs no right")
+    if transport == "tcp":
+        from sretool.probe.connect import ConnectNetwork
+
+        return ConnectNetwork(leaving)
+    from sretool.probe.ping import PingNetwork
+
+    return PingNetwork(leaving)

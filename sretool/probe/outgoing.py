@@ -84,13 +84,19 @@ def set_ttl(opened: socket.socket, family: int, ttl: int) -> None:
 
 
 def want_errors(opened: socket.socket, family: int) -> None:
-    """ICMP errors into the error queue, each with the TTL it arrived with."""
+    """ICMP errors into the error queue, each with the TTL it arrived with and where its extensions are."""
     if family == 4:
-        opened.setsockopt(socket.IPPROTO_IP, errqueue.IP_RECVERR, 1)
-        opened.setsockopt(socket.IPPROTO_IP, errqueue.IP_RECVTTL, 1)
+        level, options = socket.IPPROTO_IP, (errqueue.IP_RECVERR, errqueue.IP_RECVTTL)
+        extensions = errqueue.IP_RECVERR_RFC4884
     else:
-        opened.setsockopt(socket.IPPROTO_IPV6, errqueue.IPV6_RECVERR, 1)
-        opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT, 1)
+        level, options = socket.IPPROTO_IPV6, (errqueue.IPV6_RECVERR, socket.IPV6_RECVHOPLIMIT)
+        extensions = errqueue.IPV6_RECVERR_RFC4884
+    for option in options:
+        opened.setsockopt(level, option, 1)
+    try:
+        opened.setsockopt(level, extensions, 1)
+    except OSError:
+        pass  # older than Linux 5.9: only extensions at the old place are found
 
 
 def let_fragment(opened: socket.socket, family: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sretool.errors import Denied, UsageError
-from sretool.probe import errqueue, udp
+from sretool.probe import errqueue, perprobe
 from sretool.probe.live import Leaving
 from sretool.probe.network import Probe, Reply, SendFailed
 from sretool.probe.resolve import Address
@@ -169,8 +169,8 @@ def test_many_targets_and_both_families() -> None:
 
 
 def test_a_trace_of_hours_keeps_few_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(udp, "KEPT", 8)
-    monkeypatch.setattr(udp, "TOO_LATE_S", 0.0)
+    monkeypatch.setattr(perprobe, "KEPT", 8)
+    monkeypatch.setattr(perprobe, "TOO_LATE_S", 0.0)
     network = opened(closed_port())
     try:
         for number in range(50):
