@@ -140,9 +140,9 @@ class Heard:
         target = self._named(name)
         if target is None or name[1] != self._port:
             return None
-        # only a service that carries the payload back says which probe it answers
+        # only a service that carries the payload back says which probe of several it answers
         key = self._kind.marked_key(bytes(8) + data)
-        sent = None if key is None else self._memory.get(key)
+        sent = self._memory.only(opened.getsockname()[1], target) if key is None else self._memory.get(key)
         if sent is not None and sent.target != target:
             sent = None
         return Reply(

@@ -9,6 +9,8 @@ from sretool.probe.quote import Quote
 
 REMEMBERED = 32768  # half of the 16-bit keys: a late answer never meets its key's next owner
 
+TOO_LATE_S = 30.0  # an answer older than that is none
+
 
 class Sent(NamedTuple):
     """A probe that left: `id` and `target` are the engine's, `at` the monotonic time."""
@@ -36,11 +38,17 @@ class Memory:
         self._by_key: dict[int, Sent] = {}
         self._ports: set[int] = set()
         self._data = {0}
+        self._last: dict[tuple[int, int], Sent] = {}
+        self._alone: dict[tuple[int, int], bool] = {}
 
     def keep(self, key: int, sent: Sent) -> None:
         """It has left."""
         self._by_key[key] = sent
         self._ports.add(sent.port)
+        flow = (sent.port, sent.target)
+        last = self._last.get(flow)
+        self._last[flow] = sent
+        self._alone[flow] = last is None or sent.at - last.at > TOO_LATE_S
         self._data.add(max(0, len(sent.transport) - self._kind.header))
         if len(self._by_key) > REMEMBERED:
             del self._by_key[next(iter(self._by_key))]
@@ -48,6 +56,10 @@ class Memory:
     def get(self, key: int) -> Sent | None:
         """The probe of a key."""
         return self._by_key.get(key)
+
+    def only(self, port: int, target: int) -> Sent | None:
+        """The probe from a port to a target, where there was no other that an answer may be for."""
+        return self._last[port, target] if self._alone.get((port, target)) else None
 
     def acknowledged(self, number: int) -> Sent | None:
         """The SYN that a segment with this acknowledgment number answers: with its data taken, as a RST

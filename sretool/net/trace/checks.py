@@ -224,7 +224,8 @@ def exhausted(trace: Path, rule: Rule[Path]) -> Iterator[Finding]:
 )
 def port_closed(trace: Path, rule: Rule[Path]) -> Iterator[Finding]:
     """The path is whole and the target refuses connections to this port: applications get `connection
-    refused`. Only of TCP; a closed UDP port is how a trace ends.
+    refused`. It is told and no more, as nothing is wrong with the path. Only of TCP; a closed UDP port is
+    how a trace ends.
     """
     _judged(trace)
     if trace.protocol != "tcp":
@@ -232,7 +233,7 @@ def port_closed(trace: Path, rule: Rule[Path]) -> Iterator[Finding]:
     if trace.port_state != "closed":
         return
     yield rule.finding(
-        "warning",
+        "info",
         f"{trace.address} is reached and refuses connections to {_port(trace)}",
         subject=_target(trace),
         evidence=[Evidence("answer", trace.end_answer, source=_source(trace))],

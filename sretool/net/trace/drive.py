@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 
-from sretool.net.trace.engine import Shot, Tracer
+from sretool.net.trace.engine import Shot, Tracer, Want
 from sretool.probe.network import Network, Probe, Reply, SendFailed
 from sretool.probe.pace import Pace
 
@@ -79,13 +79,13 @@ class Drive:
         sent = False
         for tracer in self.tracers:
             for _ in range(tracer.plan.queries):
-                ttl = tracer.wants(now)
-                if ttl is None:
+                want = tracer.wants(now)
+                if want is None:
                     break
                 leave_at = min(self._pace.next(self.network.now()), end)
                 while self.network.now() < leave_at:
                     self._take(self.network.receive(leave_at))
-                self._send_one(tracer, ttl)
+                self._send_one(tracer, want)
                 sent = True
         return sent
 
@@ -102,15 +102,15 @@ class Drive:
             self._take(self.network.receive(min(until, self.stop_at)))
         self.overdue = self.network.now() >= self.stop_at
 
-    def _send_one(self, tracer: Tracer, ttl: int) -> None:
-        probe = Probe(next(self._ids), ttl, target=tracer.plan.number)
+    def _send_one(self, tracer: Tracer, want: Want) -> None:
+        probe = Probe(next(self._ids), want.ttl, want.flow, tracer.plan.number)
         try:
             at = self.network.send(probe)
         except SendFailed as error:
             tracer.failed(error)
             return
         self._owner[probe.id] = tracer
-        tracer.sent(probe.id, ttl, at)
+        tracer.sent(probe.id, want.ttl, at)
 
     def _take(self, replies: Sequence[Reply]) -> None:
         for reply in replies:

@@ -32,6 +32,9 @@ BEYOND = 3
 """A round asks so many hops past the last that answered, while the target is silent."""
 FORGET_S = 30.0
 """An answer that is later than this is a stray."""
+MOST_TTL = 255
+FLOWS = 64
+"""By then a flow's last probe is forgotten, and it can be used again."""
 RETURNED = 5
 """A host that has not answered at a hop for so many rounds, and answers again, is news again."""
 
@@ -70,6 +73,14 @@ class Shot:
         return self.replies[0].at - self.sent_at if self.replies else None
 
 
+class Want(NamedTuple):
+    """A probe that should leave; not before `at`."""
+
+    ttl: int
+    at: float = 0.0
+    flow: int = 0
+
+
 class News(NamedTuple):
     """Another host than before answers at a hop. `at` is on the network's clock."""
 
@@ -106,6 +117,14 @@ class Round:
         """A probe of this round left."""
         self.shots.append(shot)
         self.unanswered[shot.id] = shot
+
+    def forget(self, first: int) -> list[Shot]:
+        """The unanswered probes from a TTL on, which nothing can be learnt from any more."""
+        gone = [shot for shot in self.unanswered.values() if shot.ttl >= first]
+        for shot in gone:
+            del self.unanswered[shot.id]
+            self.shots.remove(shot)
+        return gone
 
     def take(self, shot: Shot, reply: Reply) -> None:
         """A reply to one of its probes, which `shot` has already."""
@@ -197,22 +216,19 @@ class Tracer:
         # All probes of one TTL together, near hops first: of a target that answers only the first
         # six, those are the ones of its own row.
         wave = 1 if plan.in_waves else plan.queries
-        self._queue = deque((ttl, 0.0) for ttl in hops for _ in range(wave))
+        self._queue = deque(Want(ttl) for ttl in hops for _ in range(wave))
         self._rest = plan.queries - wave
         self._again: list[float] = []
         self._asking_again = False
         self._end: float | None = None
+        self._untold = False  # the target answered, and nothing says which probe
 
-    def wants(self, now: float) -> int | None:
-        """The TTL of a probe that should leave now; None when it waits."""
+    def wants(self, now: float) -> Want | None:
+        """A probe that should leave now; None when it waits."""
         if self._queue and self.round.number == 1 and not self._asking_again and self.round.arrival:
             self._queue.clear()
         if self._queue:
-            ttl, at = self._queue[0]
-            if at > now:
-                return None
-            self._queue.popleft()
-            return ttl
+            return None if self._queue[0].at > now else self._queue.popleft()
         if self._end is None:
             self._end = now + LAST_WAIT * self.plan.timeout_s
             if self.round.number == 1:
@@ -221,7 +237,7 @@ class Tracer:
             self._again.pop(0)
             self._asking_again = True
             nearest = min(self.round.farthest() + 1, self.plan.max_ttl)
-            self._queue.extend((ttl, 0.0) for ttl in dict.fromkeys((nearest, self.plan.max_ttl)))
+            self._queue.extend(map(Want, dict.fromkeys((nearest, self.plan.max_ttl))))
             return self.wants(now)
         return None
 
@@ -230,7 +246,7 @@ class Tracer:
         if self.finished:
             return float("-inf")
         if self._queue:
-            return max(now, self._queue[0][1])
+            return max(now, self._queue[0].at)
         assert self._end is not None
         until = self.round.worth_waiting(self._end)
         if now >= until:
@@ -246,7 +262,7 @@ class Tracer:
     def _second_wave(self, now: float) -> None:
         end = self.round.arrival.ttl if self.round.arrival else min(self.round.farthest(), self.plan.max_ttl)
         self._queue.extend(
-            (ttl, 0.0) for ttl in range(self.plan.first_ttl, end + 1) for _ in range(self._rest)
+            Want(ttl) for ttl in range(self.plan.first_ttl, end + 1) for _ in range(self._rest)
         )
         self._rest = 0
         self._asking_again = True  # this wave is sent whole
@@ -288,8 +304,11 @@ class Tracer:
         """A reply to a probe of this tracer, or a stray; the probe whose first answer it is."""
         shot = None if reply.probe is None else self._shots.get(reply.probe)
         if shot is None:
-            self.stray_replies += 1
-            self.strays.append(reply)
+            if reply.kind == "datagram" and reply.target == self.plan.number:
+                self._ask_by_flows()
+            else:
+                self.stray_replies += 1
+                self.strays.append(reply)
             return None
         shot.replies.append(reply)
         hop = self._hop(shot.ttl)
@@ -304,6 +323,18 @@ class Tracer:
             self._notice(shot, reply.address, reply.at)
         return shot
 
+    def _ask_by_flows(self) -> None:
+        """The target's service answers, and its datagram quotes nothing: of one flow it cannot be told
+        which probe got there. Ask the hops that may be it once more, each as a flow of its own.
+        """
+        if self._untold or self.round.arrival is not None or self.round.number > 1:
+            return
+        self._untold = self._asking_again = True
+        first = max(self.round.farthest() + 1, self.plan.first_ttl)
+        for shot in self.round.forget(first):
+            self._hop(shot.ttl).sent -= 1
+        self._queue = deque(Want(ttl, flow=ttl) for ttl in range(first, self.plan.max_ttl + 1))
+
     def begin_round(self, now: float, spread_s: float) -> list[int]:
         """Ask every hop once more, spread over that many seconds: routers limit how often they answer.
         The ids of probes whose answers would come too late from now on.
@@ -314,7 +345,10 @@ class Tracer:
         hops = range(self.plan.first_ttl, min(max(last, self.plan.first_ttl), self.plan.max_ttl) + 1)
         self.round = Round(self.plan, self.round.number + 1)
         self._rounds[self.round.number] = self.round
-        self._queue = deque((ttl, now + spread_s * n / len(hops)) for n, ttl in enumerate(hops))
+        self._queue = deque(Want(ttl, now + spread_s * n / len(hops)) for n, ttl in enumerate(hops))
+        if self._untold:  # a service that answers one probe of a flow of its own can be told
+            flow = MOST_TTL + 1 + self.round.number % FLOWS
+            self._queue[-1] = self._queue[-1]._replace(flow=flow)
         self.finished = False
         self._end, self._again, self._asking_again = None, [], False
         late = [shot.id for shot in self._shots.values() if now - shot.sent_at > FORGET_S]

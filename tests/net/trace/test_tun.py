@@ -104,7 +104,7 @@ def test_loss_duplicates_and_several_hosts() -> None:
     path.hops[2][0].copies = 2
     path.hops[3] = [router(4, 40.0, leg=leg) for leg in (1, 2, 3)]
     with TunLab(path) as lab:
-        data = trace(lab).json["data"]
+        data = trace(lab, "--method", "sockets").json["data"]
     hops = data["hops"]
     assert (hops[1]["received"], hops[1]["loss_ratio"]) == (2, pytest.approx(1 / 3, abs=0.001))
     assert (hops[2]["received"], hops[2]["duplicates"]) == (3, 3)
