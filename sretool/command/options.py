@@ -133,13 +133,15 @@ SHARED: dict[str, tuple[Any, Any]] = {
     ),
     "resolve": (Annotated[bool, _option("--resolve", help="Names for addresses, by reverse DNS.")], False),
     "asn": (
-        Annotated[bool, _option("--asn", help="The AS that announces each public address, by DNS.")],
+        Annotated[
+            bool, _option("--asn", help="The AS of each public address, asked of asn.cymru.com by DNS.")
+        ],
         False,
     ),
     "asn_zone": (
         Annotated[
             Optional[str],
-            _option("--asn-zone", help="--asn, asked under another zone.", metavar="ZONE"),
+            _option("--asn-zone", help="--asn, but asked under this zone.", metavar="ZONE"),
         ],
         None,
     ),

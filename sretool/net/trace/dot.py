@@ -81,7 +81,7 @@ def _add(graph: _Graph, path: Path) -> None:
             f"to {path.address}", (path.target, *names, path.end_reason), "style=dashed", "color=red"
         )
         for start in last:
-            graph.edge(start, end, "style=dashed", "color=red", f"label={_quoted(path.end_reason)}")
+            graph.edge(start, end, "style=dashed", "color=red")
 
 
 def _by_hop(graph: _Graph, path: Path, here: str) -> list[str]:

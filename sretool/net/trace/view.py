@@ -54,7 +54,7 @@ def _table(path: Path) -> Table[_Row]:
         Column("ADDRESS", lambda row: row.address, flexible=True, least=15, style=_style),
     ]
     if any(host.name is not UNSET for host in hosts):
-        columns.append(Column("NAME", _name, flexible=True, least=10, drop=1))
+        columns.append(Column("NAME", _name, flexible=True, least=20, drop=1))
     if any(host.origin is not UNSET for host in hosts):
         columns.append(Column("AS", _origin, flexible=True, least=8, drop=2))
     columns += _of_rounds() if path.rounds > 1 else _of_burst()
@@ -66,10 +66,10 @@ def _table(path: Path) -> Table[_Row]:
 
 def _of_burst() -> list[Column[_Row]]:
     return [
-        Column("ANSWERED", lambda row: row.answered, right=True, drop=4),
-        Column("MIN ms", lambda row: _ms(row, "rtt_min_ms"), right=True, drop=3),
+        Column("ANSWERED", lambda row: row.answered, right=True, drop=3),
+        Column("MIN ms", lambda row: _ms(row, "rtt_min_ms"), right=True, drop=4),
         Column("AVG ms", lambda row: _ms(row, "rtt_avg_ms"), right=True),
-        Column("MAX ms", lambda row: _ms(row, "rtt_max_ms"), right=True, drop=3),
+        Column("MAX ms", lambda row: _ms(row, "rtt_max_ms"), right=True, drop=4),
     ]
 
 
