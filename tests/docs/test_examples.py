@@ -1,4 +1,4 @@
-"""The jq lines of the documentation, run as they stand on answers of this host."""
+"""The jq and cut lines of the documentation, run as they stand on answers of this host."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LINES = [
     line.strip()
     for name in ("README.md", "docs/json.md")
     for line in (ROOT / name).read_text().splitlines()
-    if line.startswith("    sretool ") and "| jq" in line and "--changes" not in line
+    if line.startswith("    sretool ") and re.search(r"\| (jq|cut) ", line) and "--changes" not in line
 ]
 MAY_BE_EMPTY = ("select(", "triage")
 
@@ -36,6 +36,7 @@ def test_a_line_of_jq_fits_the_answer(line: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout or any(word in line for word in MAY_BE_EMPTY)
+    assert "| cut" not in line or done.stdout.startswith("ttl,address,rtt_avg_ms\n")
     for row in done.stdout.splitlines():
         assert row.replace("\t", ""), "a row of nothing but unknown keys"
 
