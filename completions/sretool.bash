@@ -34,7 +34,7 @@ _sretool() {
             continue
         fi
         case ${path:+$path }$word in
-        "procs"|"cgroups"|"sockets"|"net"|"dns"|"snapshot"|"checks"|"triage"|"procs list"|"procs show"|"procs why"|"procs deleted"|"procs oom"|"cgroups tree"|"cgroups top"|"cgroups show"|"sockets list"|"sockets listen"|"sockets show"|"sockets summary"|"net routes"|"net route"|"net links"|"net neigh"|"net rules"|"net nexthops"|"net conntrack"|"net qdisc"|"net firewall"|"net softnet"|"net addrs"|"net trace"|"dns trace"|"snapshot save"|"snapshot show"|"snapshot diff"|"checks list"|"checks explain"|"schema"|"help"|"version") path=${path:+$path }$word ;;
+        "procs"|"cgroups"|"sockets"|"net"|"dns"|"snapshot"|"checks"|"triage"|"procs list"|"procs show"|"procs why"|"procs deleted"|"procs oom"|"cgroups tree"|"cgroups top"|"cgroups show"|"sockets list"|"sockets listen"|"sockets show"|"sockets summary"|"net routes"|"net route"|"net links"|"net neigh"|"net rules"|"net nexthops"|"net conntrack"|"net qdisc"|"net firewall"|"net softnet"|"net addrs"|"net trace"|"net mtu"|"dns trace"|"snapshot save"|"snapshot show"|"snapshot diff"|"checks list"|"checks explain"|"schema"|"help"|"version") path=${path:+$path }$word ;;
         "--from"|"--fields"|"--sort"|"--limit"|"--sample"|"-c"|"--count"|"-i"|"--interface"|"--timeout"|"--asn-zone"|"--asn-file"|"--resolver"|"--fail-on"|"--set"|"--deadline"|"--color")
             [[ ${COMP_WORDS[i + 1]} == "=" ]] && ((i++))
             ((i++)) ;;
@@ -153,6 +153,14 @@ _sretool() {
     *:"--asn-zone") return ;;
     *:"--asn-file") _sretool_files; return ;;
     *:"--resolver") return ;;
+    "net mtu:--protocol") _sretool_words "auto udp icmp"; return ;;
+    "net mtu:-p"|"net mtu:--port") return ;;
+    "net mtu:--min") return ;;
+    "net mtu:--max") return ;;
+    "net mtu:--max-ttl") return ;;
+    "net mtu:--source") return ;;
+    "net mtu:--mark") return ;;
+    "net mtu:--netns") return ;;
     "dns trace:--servers") _sretool_words "all one"; return ;;
     "dns trace:--hints") _sretool_files; return ;;
     "dns trace:--port") return ;;
@@ -188,6 +196,7 @@ _sretool() {
         "net softnet") _sretool_words "--json --jsonl --from --fields --sort --limit --sample -w --watch -c --count --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "net addrs") _sretool_words "--dev --json --jsonl --from --fields --sort --limit -4 -6 --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "net trace") _sretool_words "--protocol -p --port --method --queries --first-ttl --max-ttl --report --source --mark --tos --netns --rate --parallel --json --jsonl --csv --markdown --dot --sample -w --watch -c --count -4 -6 -i --interface --timeout --resolve --asn --asn-zone --asn-file --resolver --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
+        "net mtu") _sretool_words "--protocol -p --port --min --max --max-ttl --source --mark --netns --json -4 -6 -i --interface --timeout --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "dns trace") _sretool_words "--servers --hints --port --json -4 -6 -i --interface --timeout --fail-on --set --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "snapshot save") _sretool_words "--force --json --sample --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
         "snapshot show") _sretool_words "--json --fail-on --deadline --how --color -q --quiet -v --verbose --debug -h --help" ;;
@@ -207,13 +216,14 @@ _sretool() {
     "procs") _sretool_words "list show why deleted oom" ;;
     "cgroups") _sretool_words "tree top show" ;;
     "sockets") _sretool_words "list listen show summary" ;;
-    "net") _sretool_words "routes route links neigh rules nexthops conntrack qdisc firewall softnet addrs trace" ;;
+    "net") _sretool_words "routes route links neigh rules nexthops conntrack qdisc firewall softnet addrs trace mtu" ;;
     "dns") _sretool_words "trace" ;;
     "snapshot") _sretool_words "save show diff" ;;
     "checks") _sretool_words "list explain" ;;
+    "net mtu") [[ -n $about ]] || { mapfile -t COMPREPLY < <(compgen -A hostname -- "$cur"); } ;;
     "snapshot save") [[ -n $about ]] || { _sretool_files; } ;;
     "snapshot show") [[ -n $about ]] || { _sretool_files; } ;;
-    "checks explain") [[ -n $about ]] || { _sretool_words "cpu.saturation cpu.load cpu.steal memory.available memory.pressure memory.swapping memory.oom-kill fs.space fs.inodes fs.read-only fs.hung disk.latency disk.saturation io.pressure files.exhausted time.unsynchronised units.failed units.restart-loop process.disk-sleep process.zombies process.fd-limit process.thread-limit process.realtime-hog process.swapped-hot process.deleted-files tcp.accept-queue-overflow tcp.retransmit-rate cgroup.cpu-throttled cgroup.oom-kill cgroup.memory-high cgroup.memory-pressure cgroup.memory-near-limit cgroup.pids-max cgroup.io-max cgroup.frozen cgroup.dying join.accept-queue-starved join.space-deleted process.deleted-exe process.stale-libraries process.writable-program process.restart-loop process.stopped process.root-public process.not-permanent tcp.zero-window tcp.half-open addr.duplicate link.errors link.drops link.flaps ena.allowance-exceeded neigh.gateway-failed neigh.table-full tcp.somaxconn-cap conntrack.near-full conntrack.insert-failed tcp.ephemeral-ports tcp.close-wait tcp.syn-backlog udp.receive-errors tcp.memory tcp.orphans tcp.time-wait tcp.retransmissions-by-peer route.none-default route.dead-leg route.link-down route.mtu-mismatch route.rp-filter-asymmetric qdisc.drops firewall.dropping softnet.drops softnet.squeezed trace.target-unreachable trace.prohibited trace.target-silent trace.loop trace.ttl-exhausted trace.port-closed trace.target-loss trace.path-flaps dns.intercepted dns.no-answer dns.cname-loop dns.cname-too-long dns.nxdomain dns.nodata dns.lame-server dns.server-timeout dns.family-unreachable dns.tcp-failed dns.glue-missing dns.ns-unresolvable dns.ns-cycle dns.ns-mismatch dns.servers-disagree dns.edns-refused trace.end-changed trace.loss-began trace.rtt-shifted trace.path-changed trace.leg-lost snapshot.finding-new snapshot.table-changed"; } ;;
+    "checks explain") [[ -n $about ]] || { _sretool_words "cpu.saturation cpu.load cpu.steal memory.available memory.pressure memory.swapping memory.oom-kill fs.space fs.inodes fs.read-only fs.hung disk.latency disk.saturation io.pressure files.exhausted time.unsynchronised units.failed units.restart-loop process.disk-sleep process.zombies process.fd-limit process.thread-limit process.realtime-hog process.swapped-hot process.deleted-files tcp.accept-queue-overflow tcp.retransmit-rate cgroup.cpu-throttled cgroup.oom-kill cgroup.memory-high cgroup.memory-pressure cgroup.memory-near-limit cgroup.pids-max cgroup.io-max cgroup.frozen cgroup.dying join.accept-queue-starved join.space-deleted process.deleted-exe process.stale-libraries process.writable-program process.restart-loop process.stopped process.root-public process.not-permanent tcp.zero-window tcp.half-open addr.duplicate link.errors link.drops link.flaps ena.allowance-exceeded neigh.gateway-failed neigh.table-full tcp.somaxconn-cap conntrack.near-full conntrack.insert-failed tcp.ephemeral-ports tcp.close-wait tcp.syn-backlog udp.receive-errors tcp.memory tcp.orphans tcp.time-wait tcp.retransmissions-by-peer route.none-default route.dead-leg route.link-down route.mtu-mismatch route.rp-filter-asymmetric qdisc.drops firewall.dropping softnet.drops softnet.squeezed trace.target-unreachable trace.prohibited trace.target-silent trace.loop trace.ttl-exhausted trace.port-closed trace.target-loss trace.path-flaps mtu.black-hole mtu.way-back mtu.wrong-advice mtu.reduced mtu.learnt-too-small mtu.target-unreachable dns.intercepted dns.no-answer dns.cname-loop dns.cname-too-long dns.nxdomain dns.nodata dns.lame-server dns.server-timeout dns.family-unreachable dns.tcp-failed dns.glue-missing dns.ns-unresolvable dns.ns-cycle dns.ns-mismatch dns.servers-disagree dns.edns-refused trace.end-changed trace.loss-began trace.rtt-shifted trace.path-changed trace.leg-lost snapshot.finding-new snapshot.table-changed"; } ;;
     esac
 }
 complete -F _sretool sretool

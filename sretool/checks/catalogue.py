@@ -15,6 +15,7 @@ def catalogue() -> list[Check]:
     from sretool.net.conntrack.checks import CHECKS as NET_CONNTRACK
     from sretool.net.firewall.checks import CHECKS as NET_FIREWALL
     from sretool.net.links.checks import CHECKS as NET_LINKS
+    from sretool.net.mtu.checks import CHECKS as NET_MTU
     from sretool.net.neigh.checks import CHECKS as NET_NEIGH
     from sretool.net.qdisc.checks import CHECKS as NET_QDISC
     from sretool.net.routes.checks import CHECKS as NET_ROUTES
@@ -54,6 +55,7 @@ def catalogue() -> list[Check]:
             ("net firewall", NET_FIREWALL),
             ("net softnet", NET_SOFTNET),
             ("net trace", NET_TRACE),
+            ("net mtu", NET_MTU),
             ("dns trace", DNS_TRACE),
             ("snapshot diff", (*TRACE_DIFF, *SNAPSHOT_DIFF)),
         )

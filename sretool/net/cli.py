@@ -42,6 +42,10 @@ GROUP = Group(
         },
         "Probe (sends packets)": {
             "trace": Entry("sretool.net.trace.cli:trace", "Show every hop to a host, all at once."),
+            "mtu": Entry(
+                "sretool.net.mtu.cli:mtu",
+                "Find the largest packet that gets to a host, and the hop that eats larger ones.",
+            ),
         },
     },
 )

@@ -21,6 +21,7 @@ ARGUMENTS: dict[str, list[str]] = {
     "sockets show": [":5398"],  # tests/contract/conftest.py holds one there
     "net route": ["127.0.0.1"],
     "net trace": ["127.0.0.1"],
+    "net mtu": ["127.0.0.1"],
     "dns trace": ["example.test", "--hints", "{tmp}/hints", "--port", "5399", "--timeout", "0.2"],
     "snapshot save": ["{tmp}/made.tar.gz"],
     "snapshot show": ["{recording}"],
