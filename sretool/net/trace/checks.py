@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sretool.net.trace.ecmp.checks import CHECKS as _OF_WAYS
 from sretool.net.trace.model import Hop, Path
 from sretool.probe.icmp import PROHIBITED
 from sretool.probe.stats import wilson
@@ -346,4 +347,4 @@ def flaps(trace: Path, rule: Rule[Path]) -> Iterator[Finding]:
     )
 
 
-CHECKS = (unreachable, prohibited, silent, loop, exhausted, port_closed, target_loss, flaps)
+CHECKS = (unreachable, prohibited, silent, loop, exhausted, port_closed, target_loss, flaps, *_OF_WAYS)

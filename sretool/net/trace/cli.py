@@ -23,6 +23,9 @@ from sretool.report.check import judge
 MOST_QUERIES = 6  # a Linux router answers six probes at once; more would look like loss
 QUERIES, FEW_HOSTS = 3, 10
 MOST_HOSTS = 256
+MOST_FLOWS = (
+    256  # a hop with 16 ways needs some 200: each way must see six, and which one a flow takes is luck
+)
 PORTS = {"udp": 33434, "icmp": 0, "tcp": 443}
 
 
@@ -67,6 +70,10 @@ class By(str, Enum):
         ("sretool net trace -w web.example", "live: loss, times and changes of every hop"),
         ("sretool net trace --report -c 60 web.example", "a minute of it, then one table"),
         ("sretool net trace --resolve --markdown web.example", "with names, to paste into a ticket"),
+        (
+            "sudo sretool net trace --ecmp --protocol tcp -p 443 web.example",
+            "every way, and which of them loses packets",
+        ),
         ("sretool net trace --json 10.0.0.7", "for a script; exits 2 when the target is not reached"),
     ),
 )
@@ -112,6 +119,13 @@ def trace(
         bool,
         typer.Option("--report", help="Ask --count times (10), --sample seconds apart; then answer once."),
     ] = False,
+    ecmp: Annotated[
+        bool, typer.Option("--ecmp", help="Find every way there, and what each loses (CAP_NET_RAW).")
+    ] = False,
+    flows: Annotated[
+        int,
+        typer.Option("--flows", help="Flows that --ecmp tries at most.", metavar="N", min=6, max=4096),
+    ] = MOST_FLOWS,
     source: Annotated[
         Optional[str], typer.Option("--source", help="Send from this address of ours.", metavar="ADDR")
     ] = None,
@@ -153,7 +167,17 @@ def trace(
     # near hops are the same for all hosts, and a Linux router answers one asker six times at once
     queries = queries or (QUERIES if len(hosts) <= FEW_HOSTS else 1)
     ask = Ask(
-        hosts, protocol.value, method.value, leaving, queries, first_ttl, max_ttl, timeout_s, rate, parallel
+        hosts,
+        protocol.value,
+        method.value,
+        leaving,
+        queries,
+        first_ttl,
+        max_ttl,
+        timeout_s,
+        rate,
+        parallel,
+        flows if ecmp else None,
     )
     paths = traced(ask, run, report)
     findings: list[Finding] = []

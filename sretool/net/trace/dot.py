@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from msgspec import UNSET
 
+from sretool.net.trace.ecmp.model import Ecmp
 from sretool.net.trace.model import Host, Path, Trace
 from sretool.report.answer import Finding
 from sretool.report.escape import escape
@@ -73,8 +74,7 @@ def _quoted(text: str) -> str:
 
 def _add(graph: _Graph, path: Path) -> None:
     here = graph.node(f"from {path.source_address}", (path.source_address, "this host"), "shape=ellipse")
-    ecmp: Any = getattr(path, "ecmp", UNSET)
-    last = _by_flow(graph, path, here, ecmp) if ecmp else _by_hop(graph, path, here)
+    last = _by_flow(graph, path, here, path.ecmp) if path.ecmp is not UNSET else _by_hop(graph, path, here)
     if not path.reached:
         names = () if path.target == path.address else (path.address,)
         end = graph.node(
@@ -123,7 +123,7 @@ def _target(path: Path, address: str | None) -> list[str]:
     return ["style=bold", "peripheries=2"] if reached else []
 
 
-def _by_flow(graph: _Graph, path: Path, here: str, ecmp: Any) -> list[str]:
+def _by_flow(graph: _Graph, path: Path, here: str, ecmp: Ecmp) -> list[str]:
     """The links that flows were seen to take; who they are is known from the hops."""
     known = {host.address: (hop, host) for hop in path.hops for host in hop.hosts}
     for hop in ecmp.hops:
@@ -138,6 +138,6 @@ def _by_flow(graph: _Graph, path: Path, here: str, ecmp: Any) -> list[str]:
         start = here if link.from_address is None else link.from_address
         label = f"label={_quoted(count_text(len(link.flows), 'flow'))}"
         silent = link.to_ttl - link.from_ttl - 1
-        graph.edge(start, link.to_address, *(["style=dashed"] if silent else []), label)
+        graph.edge(start, link.to_address, *(["style=dashed"] if silent or link.assumed else []), label)
     ends = {link.to_address for link in ecmp.links} - {link.from_address for link in ecmp.links}
     return sorted(ends) or [here]

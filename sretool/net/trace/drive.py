@@ -96,6 +96,10 @@ class Drive:
             for late in tracer.begin_round(now, spread_s):
                 self._owner.pop(late, None)
 
+    def next_id(self) -> int:
+        """A probe id that none of its own will have, if it sends no more."""
+        return next(self._ids)
+
     def listen(self, until: float) -> None:
         """Take what comes until then; nothing is sent."""
         while self.network.now() < min(until, self.stop_at):
@@ -110,7 +114,7 @@ class Drive:
             tracer.failed(error)
             return
         self._owner[probe.id] = tracer
-        tracer.sent(probe.id, want.ttl, at)
+        tracer.sent(probe.id, want, at)
 
     def _take(self, replies: Sequence[Reply]) -> None:
         for reply in replies:

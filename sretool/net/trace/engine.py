@@ -42,7 +42,8 @@ RETURNED = 5
 class Plan(NamedTuple):
     """What to send. `target` is the address as replies will name it, `family` 4 or 6, `number` what
     the network calls it; `source` is our own address. `in_waves`: every probe that gets to the target
-    costs its service a connection, so the first wave has one probe a hop.
+    costs its service a connection, so the first wave has one probe a hop. The probes of a hop are of
+    `flows` flows, in turns.
     """
 
     target: str
@@ -54,6 +55,7 @@ class Plan(NamedTuple):
     number: int = 0
     source: str = ""
     in_waves: bool = False
+    flows: int = 1
 
 
 @dataclass
@@ -66,6 +68,7 @@ class Shot:
     again: bool
     round: int
     replies: list[Reply] = field(default_factory=list)
+    flow: int = 0
 
     @property
     def rtt_s(self) -> float | None:
@@ -216,7 +219,7 @@ class Tracer:
         # All probes of one TTL together, near hops first: of a target that answers only the first
         # six, those are the ones of its own row.
         wave = 1 if plan.in_waves else plan.queries
-        self._queue = deque(Want(ttl) for ttl in hops for _ in range(wave))
+        self._queue = deque(Want(ttl, flow=nth % plan.flows) for ttl in hops for nth in range(wave))
         self._rest = plan.queries - wave
         self._again: list[float] = []
         self._asking_again = False
@@ -286,14 +289,15 @@ class Tracer:
         shots = round_.shots
         return bool(shots) and round_ is not self.round and now - shots[-1].sent_at > self.plan.timeout_s
 
-    def sent(self, id: int, ttl: int, at: float) -> Shot:
+    def sent(self, id: int, want: Want, at: float) -> Shot:
         """A probe it wanted has left."""
         if self.started_at is None:
             self.started_at = at
-        shot = Shot(id, ttl, at, self._asking_again and not self.plan.in_waves, self.round.number)
+        again = self._asking_again and not self.plan.in_waves
+        shot = Shot(id, want.ttl, at, again, self.round.number, flow=want.flow)
         self._shots[id] = shot
         self.round.sent(shot)
-        self._hop(ttl).sent += 1
+        self._hop(want.ttl).sent += 1
         return shot
 
     def failed(self, error: SendFailed) -> None:

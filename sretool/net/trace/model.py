@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from sretool.net.trace.ecmp.model import Ecmp
 from sretool.probe.live import Flow, Method, Transport
 from sretool.probe.network import Interface, Label
 from sretool.probe.origins import Origin
@@ -210,6 +211,10 @@ class Path(Struct):
     strays: Annotated[list[Stray], Meta(description="replies that match no probe; at most the first 100")]
     stray_replies: Annotated[int, Meta(description="number of all replies that match no probe")]
     checks: Annotated[list[Verdict], Meta(description="what was judged, and what could not be")] = []
+    ecmp: Annotated[
+        Ecmp | UnsetType,
+        Meta(description="every way to it, with --ecmp; `hops` are then of the first six flows"),
+    ] = UNSET
 
 
 class Trace(Path):

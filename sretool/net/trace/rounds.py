@@ -29,6 +29,8 @@ def traced(ask: Ask, run: Run, report: bool) -> list[Path]:
         NetworkError: no address, no route, or no probe left this host.
     """
     _check(run, report)
+    if ask.flows is not None and (report or run.options.watch):
+        raise UsageError("--ecmp", "goes once over the path", "give it without --watch and --report")
     options = run.options
     events = Events(run) if options.jsonl else None
     session: Session | None = run.kept

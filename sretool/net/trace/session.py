@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from sretool.command.options import Options
 from sretool.command.progress import Progress
 from sretool.command.run import Run
-from sretool.errors import DeadlineReached, NetworkError, NoRoute, SretoolError, UsageError
+from sretool.errors import DeadlineReached, Denied, NetworkError, NoRoute, SretoolError, UsageError
 from sretool.net.trace.build import Asked, build
 from sretool.net.trace.drive import Drive, Listener
 from sretool.net.trace.engine import Plan, Shot, Tracer
@@ -23,10 +23,13 @@ from sretool.probe.network import Reply
 from sretool.probe.resolve import Address, resolve
 
 if TYPE_CHECKING:
+    from sretool.net.trace.ecmp.search import Search
     from sretool.probe.names import Names
 
 RESOLVE_TIMEOUT_S = 5.0
 """As long as one try of the stub resolver (resolv.conf(5), timeout)."""
+FIRST_FLOWS = 6
+"""Of a hop with one way so many tell that there is no second one (ecmp/stopping.py)."""
 SPREAD = 0.7
 """A round's probes leave in this part of its time; the rest is for answers."""
 
@@ -44,6 +47,7 @@ class Ask(NamedTuple):
     timeout_s: float
     per_s: float
     parallel: int
+    flows: int | None = None  # as many at most, to find every way; None: one way will do
 
 
 @dataclass
@@ -56,6 +60,7 @@ class _Target:
     address: Address
     stopped: EndReason | None = None
     failures_told: int = field(default=0)
+    search: Search | None = None
 
 
 class Session:
@@ -76,6 +81,8 @@ class Session:
         stop_at = time.monotonic() + deadline_s
         found = _resolve(ask.hosts, run.options.family, min(RESOLVE_TIMEOUT_S, deadline_s))
         self.network: LiveNetwork = open_network(ask.protocol, ask.method, ask.leaving)
+        if ask.flows is not None:
+            self._needs_one_flow()
         self.targets: list[_Target] = []
         problems: list[SretoolError] = []
         for host, addresses in found:
@@ -97,6 +104,11 @@ class Session:
             stop_at=stop_at,
             listener=self._told(listener),
         )
+
+    def _needs_one_flow(self) -> None:
+        if self.network.flow != "fixed" or self.network.method == "icmp-datagram":
+            self.network.close()
+            raise Denied("--ecmp", "needs CAP_NET_RAW to choose which flow each probe is of", "run with sudo")
 
     def _told(self, listener: Listener | None) -> Listener | None:
         """Who is told of each answer: `listener`, and whoever looks up names."""
@@ -129,11 +141,12 @@ class Session:
                 address.family,
                 ask.first_ttl,
                 ask.max_ttl,
-                ask.queries,
+                ask.queries if ask.flows is None else FIRST_FLOWS,
                 ask.timeout_s,
                 number,
                 self.network.source(number),
                 in_waves=self.network.method == "tcp-connect",
+                flows=1 if ask.flows is None else FIRST_FLOWS,
             )
             return _Target(host, list(addresses[place + 1 :]), Tracer(plan), address)
         raise failures[0]
@@ -149,6 +162,27 @@ class Session:
             self.drive.tracers = [target.tracer for target in others]
             self._drive(self.drive.run)
         self.drive.tracers = [target.tracer for target in self.targets]
+        if self._ask.flows is not None:
+            self._search(self._ask.flows)
+
+    def _search(self, flows: int) -> None:
+        """Every way to each host, one host after the other; the first burst is the first round."""
+        from sretool.net.trace.ecmp.search import Search
+
+        for target in self.targets:
+            if self.cut_short or not target.tracer.hops:
+                continue
+            target.search = Search.after(
+                self.network,
+                target.tracer,
+                flows=flows,
+                first_id=self.drive.next_id(),
+                stop_at=self.drive.stop_at,
+                echo=self._ask.protocol == "icmp",
+            )
+            self._drive(target.search.run)
+            self.drive.overdue |= target.search.overdue
+            self._run.errors += target.search.discovery.volley.failures
 
     def _other_families(self) -> Iterator[_Target]:
         for target in self.targets:
@@ -226,9 +260,12 @@ class Session:
         stopped: EndReason | None = None
         if self.cut_short:
             stopped = "interrupted" if self._run.interrupted else "deadline"
-        return build(
+        path = build(
             target.tracer, asked, time.monotonic(), stopped, wall_offset_s=time.time() - time.monotonic()
         )
+        if target.search is not None:
+            path.ecmp = target.search.answer()
+        return path
 
     def nothing_left(self) -> SretoolError | None:
         """The reason when not one probe left this host."""

@@ -35,7 +35,14 @@ def trace(data: Trace, look: Look) -> list[Block]:
     """Where to and how, the hops, and how the path ends; for every host one after the other."""
     blocks: list[Block] = []
     for path in [data, *(data.others or [])]:
-        blocks += [Lines([[(_head(path), "strong")]]), _table(path), Lines(list(_end(path)), indent=2)]
+        blocks.append(Lines([[(_head(path), "strong")]]))
+        if path.ecmp is UNSET:
+            blocks.append(_table(path))
+        else:
+            from sretool.net.trace.ecmp.view import ways
+
+            blocks += ways(path.ecmp)
+        blocks.append(Lines(list(_end(path)), indent=2))
     return blocks
 
 
@@ -44,6 +51,8 @@ def _head(path: Path) -> str:
     via = f" via {path.interface}" if path.interface else ""
     probes = "ICMP echo" if path.port is None else f"{path.protocol.upper()} port {path.port}"
     flow = ", one flow" if path.flow == "fixed" else ""
+    if path.ecmp is not UNSET:
+        flow = ", every way"
     return f"{name} from {path.source_address}{via}, {probes}{flow}"
 
 
@@ -202,9 +211,9 @@ def _end(path: Path) -> Iterator[Line]:
             f"from {', '.join(names[:3])}{more}"
         )
     for verdict in path.checks:
-        if verdict.outcome == "unknown" and path.reached:
+        if verdict.outcome == "unknown" and path.reached and verdict.id != "trace.ecmp-leg-loss":
             yield f"loss not known: {verdict.reason}"
-    if any(len(hop.hosts) > 1 for hop in path.hops):
+    if path.ecmp is UNSET and any(len(hop.hosts) > 1 for hop in path.hops):
         yield [(_SEVERAL[path.flow], "dim")]
 
 

@@ -1,0 +1,78 @@
+"""The whole of `--ecmp`: find the ways, measure the legs, and say what is known whenever it is cut short."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sretool.net.trace.ecmp import legs
+from sretool.net.trace.ecmp.build import build
+from sretool.net.trace.ecmp.engine import Discovery, Plan
+from sretool.net.trace.ecmp.model import Ecmp
+from sretool.net.trace.ecmp.volley import Shot
+from sretool.net.trace.engine import Tracer
+from sretool.probe.network import Network
+
+
+class Search:
+    """`run` may be interrupted at any point; `answer` is what is known so far."""
+
+    def __init__(self, network: Network, plan: Plan, *, first_id: int = 0) -> None:
+        self.discovery = Discovery(network, plan, first_id=first_id)
+        self.diamonds: list[legs.Diamond] = []
+        self.loss_unknown = "it was cut short"
+        self.discovery_ms = 0.0
+        self._first: Sequence[Shot] = ()
+        self._first_s = 0.0
+
+    @classmethod
+    def after(
+        cls, network: Network, tracer: Tracer, *, flows: int, first_id: int, stop_at: float, echo: bool
+    ) -> Search:
+        """A search whose first round is what a tracer has sent (six flows a hop) and waited for."""
+        plan = tracer.plan
+        search = cls(
+            network,
+            Plan(
+                plan.target,
+                plan.family,
+                plan.number,
+                plan.first_ttl,
+                plan.max_ttl,
+                flows,
+                plan.timeout_s,
+                stop_at,
+                echo,
+            ),
+            first_id=first_id,
+        )
+        search._first = [
+            Shot(shot.id, shot.flow, shot.ttl, shot.sent_at, shot.replies[0] if shot.replies else None)
+            for shot in tracer.round.shots
+        ]
+        if tracer.started_at is not None and tracer.ended_at is not None:
+            search._first_s = tracer.ended_at - tracer.started_at
+        return search
+
+    @property
+    def overdue(self) -> bool:
+        """Whether the deadline cut it short."""
+        return self.discovery.volley.over
+
+    def run(self) -> None:
+        """Search.
+
+        Raises:
+            SendFailed: not one probe left this host.
+        """
+        self.discovery.network_s = self._first_s
+        try:
+            self.discovery.run(self._first)
+        finally:
+            self.discovery_ms = self.discovery.network_s * 1000
+            self.diamonds = legs.diamonds(self.discovery)
+        if not self.overdue:
+            self.loss_unknown = legs.probe(self.discovery, self.diamonds)
+
+    def answer(self) -> Ecmp:
+        """The model of what is known."""
+        return build(self.discovery, self.diamonds, self.loss_unknown, self.discovery_ms)
