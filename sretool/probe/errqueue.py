@@ -153,13 +153,24 @@ def arrival(ancillary: Ancillary, sent_at: float) -> float:
     """When it arrived, on the monotonic clock. The kernel stamps with the wall clock, so only the age
     of the stamp is used; an age that cannot be (the clock was set since) is not.
     """
-    now = time.monotonic()
     stamp = received_ns(ancillary)
+    wall_ns, now = _clocks()
     if stamp is not None:
-        age = (time.time_ns() - stamp) / 1e9
+        age = (wall_ns - stamp) / 1e9
         if 0 <= age <= now - sent_at:
             return now - age
     return now
+
+
+def _clocks() -> tuple[int, float]:
+    """Wall clock and monotonic time of one moment. A process may be stopped for milliseconds between
+    two readings; the monotonic one is the second, so that then too no reply came before its time.
+    """
+    for _ in range(3):
+        before, wall_ns, now = time.monotonic(), time.time_ns(), time.monotonic()
+        if now - before < 1e-4:
+            break
+    return wall_ns, now
 
 
 def received_ttl(ancillary: Ancillary) -> int | None:

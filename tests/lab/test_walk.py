@@ -109,7 +109,8 @@ def test_sizes_and_what_is_advertised() -> None:
 @pytest.mark.parametrize(
     ("service", "expected"),
     [
-        (Service(), ("icmp", "echo-reply", "rst")),
+        (Service(), ("icmp", "echo-reply", "syn-ack")),
+        (Service(tcp="closed"), ("icmp", "echo-reply", "rst")),
         (Service("open", "open", "open"), ("datagram", "echo-reply", "syn-ack")),
         (Service("silent", "silent", "silent"), (None, None, None)),
         (Service((3, 13), (3, 13), (3, 13)), ("icmp", "icmp", "icmp")),

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import itertools
 import socket
 import struct
+import time
 
 import pytest
 from hypothesis import given
@@ -65,3 +67,19 @@ def test_times_are_exact(seconds: int, nanoseconds: int) -> None:
     stamp = struct.pack("=qq", seconds, nanoseconds)
     assert received_ns([(socket.SOL_SOCKET, 35, stamp)]) == seconds * 10**9 + nanoseconds
     assert received_ns([(socket.SOL_SOCKET, 35, stamp[:8])]) is None
+
+
+def test_a_process_that_was_stopped_between_two_clocks_hears_nothing_early(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # the reply came at 100.010, the process is stopped for 5 ms at each of its looks at a clock
+    clock = itertools.count()
+
+    def passed() -> float:
+        return 0.020 + 0.005 * next(clock)
+
+    monkeypatch.setattr(time, "monotonic", lambda: 100.0 + passed())
+    monkeypatch.setattr(time, "time_ns", lambda: 50 * 10**9 + round(passed() * 1e9))
+    stamp = struct.pack("=qq", 50, 10_000_000)
+    ancillary = [(socket.SOL_SOCKET, errqueue.SO_TIMESTAMPNS, stamp)]
+    assert 100.010 <= errqueue.arrival(ancillary, 100.0) <= 100.0151

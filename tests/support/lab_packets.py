@@ -134,11 +134,13 @@ def _quote(seen: Seen, answer: Answer) -> bytes:
     raw[8 if seen.family == 4 else 7] = answer.quoted_ttl
     if answer.rewritten:
         _rewrite(raw, seen, answer.rewritten)
-    if node.quote == "foreign" or answer.about == "port":
-        # another of our sockets' packets: the ports (an echo request's identifier) differ
-        at = header + 4 if seen.packet.protocol == "icmp" else header
-        raw[at : at + 2] = bytes(byte ^ 0x2A for byte in raw[at : at + 2])
-    elif answer.about == "host":
+    if node.quote == "foreign" or answer.about is not None:
+        # a packet of another of our sockets: whatever tells packets to one host apart differs
+        if seen.family == 4:
+            raw[4:6] = bytes(byte ^ 0x2A for byte in raw[4:6])
+        at = header + 2 if seen.packet.protocol == "icmp" else header
+        raw[at:] = bytes(byte ^ 0x2A for byte in raw[at:])
+    if answer.about == "host":
         at = 16 if seen.family == 4 else 24
         raw[at : at + 4] = bytes(byte ^ 0x15 for byte in raw[at : at + 4])
     if seen.family == 4:
@@ -198,12 +200,12 @@ def _by_scapy(node: Node) -> bytes:
     conf.route_autoload = conf.route6_autoload = False
     from scapy.contrib.mpls import MPLS, ICMPExtension_MPLS
     from scapy.layers.inet import ICMPExtension_Header, ICMPExtension_InterfaceInformation
+    from scapy.packet import Raw
 
-    stack: Any = ICMPExtension_Header()
+    objects = []  # one by one: an object with another behind it counts that into its length
     if node.labels:
-        stack /= ICMPExtension_MPLS(
-            stack=[MPLS(label=label, cos=cos, s=bottom, ttl=ttl) for label, cos, bottom, ttl in node.labels]
-        )
+        stack = [MPLS(label=label, cos=cos, s=bottom, ttl=ttl) for label, cos, bottom, ttl in node.labels]
+        objects.append(ICMPExtension_MPLS(stack=stack))
     for told in node.interfaces:
         fields: dict[str, Any] = {"classtype": ROLES.index(told["role"])}
         if told.get("index") is not None:
@@ -219,5 +221,5 @@ def _by_scapy(node: Node) -> bytes:
             fields.update(has_ifname=1, ifname_len=length, ifname=name.ljust(length - 1, b"\0"))
         if told.get("mtu") is not None:
             fields.update(has_mtu=1, mtu=told["mtu"])
-        stack /= ICMPExtension_InterfaceInformation(**fields)
-    return bytes(stack)
+        objects.append(ICMPExtension_InterfaceInformation(**fields))
+    return bytes(ICMPExtension_Header() / Raw(b"".join(map(bytes, objects))))

@@ -60,6 +60,15 @@ def chosen(value: Any, *variant: str) -> Any:
     return value
 
 
+def unfolded(hops: list[str]) -> list[str]:
+    """`* x3` is three hops."""
+    wanted = []
+    for one in hops:
+        name, _, times = one.partition(" x")
+        wanted += [name] * int(times or 1)
+    return wanted
+
+
 def name_of(address: str | None, path: Path) -> str:
     """`3`, `3a`, `target`: an address as the files call it; else itself."""
     if address == path.target:
@@ -67,7 +76,7 @@ def name_of(address: str | None, path: Path) -> str:
     for node in path.every_node():
         if node.address == address:
             ttl, leg = _place(address)
-            if address == paths.address(ttl, path.family, leg):
+            if leg <= 26 and address == paths.address(ttl, path.family, leg):
                 return f"{ttl}{chr(ord('a') + leg - 1) if leg else ''}"
     return str(address)
 

@@ -25,7 +25,7 @@ class Service:
 
     udp: str | tuple[int, int] = "closed"
     icmp: str | tuple[int, int] = "open"
-    tcp: str | tuple[int, int] = "closed"
+    tcp: str | tuple[int, int] = "open"
     most_bytes: int | None = None
 
 
