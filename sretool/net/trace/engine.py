@@ -337,6 +337,7 @@ class Tracer:
         first = max(self.round.farthest() + 1, self.plan.first_ttl)
         for shot in self.round.forget(first):
             self._hop(shot.ttl).sent -= 1
+            del self._shots[shot.id]
         self._queue = deque(Want(ttl, flow=ttl) for ttl in range(first, self.plan.max_ttl + 1))
 
     def begin_round(self, now: float, spread_s: float) -> list[int]:
