@@ -120,13 +120,13 @@ def test_a_service(networks: Any, lab: RouterLab, family: int) -> None:
         server.bind(("", 5353))
         network = networks("udp", lab, port=5353)
         network.add(Address(family, lab.target(family), 0))
-        for number in range(2):
+        # a flow's only probe is told; of several only what carries the payload back says which it answers
+        for number, told in enumerate((0, None, 2)):
             network.send(Probe(number, 9))
             data, whom = server.recvfrom(512)
-            server.sendto(data if number else b"pong", whom)
+            server.sendto(data if number == 2 else b"pong", whom)
             (reply,) = collect(network, 1)
-            # only what carries the payload back says which probe it answers
-            assert (reply.kind, reply.probe, reply.target) == ("datagram", (None, 1)[number], 0)
+            assert (reply.kind, reply.probe, reply.target) == ("datagram", told, 0)
             assert (reply.address, reply.ttl) == (lab.target(family), 61)
         # the port is held: no error of our kernel goes back
         server.sendto(b"late", whom)
