@@ -33,7 +33,7 @@ def _network_ms(argv: Sequence[str]) -> float:
     for _ in range(RUNS):
         done = subprocess.run([*argv, "--json"], capture_output=True, check=False)
         data = json.loads(done.stdout)["data"]
-        taken.append(max(path["network_ms"] for path in (data, *data.get("others", ()))))
+        taken.append(max(float(path["network_ms"]) for path in (data, *data.get("others", ()))))
     return statistics.median(taken)
 
 
