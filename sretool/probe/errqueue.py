@@ -71,10 +71,11 @@ def extended(ancillary: Ancillary) -> Extended | None:
 
 class Entry(NamedTuple):
     """An ICMP error of the error queue. `data` is the quote from where the kernel begins it (after the
-    headers of UDP, at those of TCP and ICMP).
+    headers of UDP, at those of TCP and ICMP), `destination` to whom the quoted packet went.
     """
 
     data: bytes
+    destination: str
     error: Extended
     extensions: Extensions
     ancillary: Ancillary
@@ -88,12 +89,12 @@ def read(opened: socket.socket, before: int) -> Entry | None:
         OSError: there is none (BlockingIOError).
         ParseError: shorter than the kernel documents.
     """
-    data, ancillary, _flags, _name = opened.recvmsg(2048, 512, socket.MSG_ERRQUEUE)
+    data, ancillary, _flags, name = opened.recvmsg(2048, 512, socket.MSG_ERRQUEUE)
     found = extended(ancillary)
     if found is None or found.origin not in (ORIGIN_ICMP, ORIGIN_ICMP6):
         return None
     data, extensions = split(data, found.extended_at, OLD_PLACE - before)
-    return Entry(data, found, extensions, ancillary)
+    return Entry(data, str(name[0]) if name else "", found, extensions, ancillary)
 
 
 def reply(entry: Entry, sent_at: float, probe: int | None, target: int) -> Reply:

@@ -162,9 +162,9 @@ class PingNetwork:
     def _error(self, kept: _Socket) -> Reply | None:
         address, path, _source = self._targets[kept.target]
         entry = errqueue.read(kept.opened, packet.IP_BYTES[address.family])
-        if entry is None:
-            return None
         # the kernel has looked at the identifier only (ping_err, net/ipv4/ping.c)
+        if entry is None or entry.destination != address.ip:
+            return None
         number = 0 if address.family == 4 else None
         match = self._memory.match(Quote(*path, packet.ICMP[address.family], number, 0, entry.data))
         sent = match.sent if match else None

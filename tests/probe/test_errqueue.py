@@ -83,3 +83,27 @@ def test_a_process_that_was_stopped_between_two_clocks_hears_nothing_early(
     stamp = struct.pack("=qq", 50, 10_000_000)
     ancillary = [(socket.SOL_SOCKET, errqueue.SO_TIMESTAMPNS, stamp)]
     assert 100.010 <= errqueue.arrival(ancillary, 100.0) <= 100.0151
+
+
+def test_where_extensions_are() -> None:
+    raw = struct.pack("=IBBBBIHBB", 113, 2, 11, 0, 0, 0, 100, 0, 0)
+    assert extended([(*IP, raw)]) == Extended(113, 2, 11, 0, None, 0, 100)
+    raw = struct.pack("=IBBBBIHBB", 113, 2, 11, 0, 0, 0, 100, 1, 0)  # the kernel calls them invalid
+    assert extended([(*IP, raw)]) == Extended(113, 2, 11, 0, None)
+
+
+@pytest.mark.parametrize(
+    ("origin", "type", "code", "info", "mtu"),
+    [
+        (2, 3, 4, 1400, 1400),
+        (2, 3, 4, 0, None),
+        (2, 3, 3, 7, None),
+        (3, 2, 0, 1280, 1280),
+        (3, 3, 0, 9, None),
+    ],
+)
+def test_the_mtu_a_router_advertises(origin: int, type: int, code: int, info: int, mtu: int | None) -> None:
+    raw = struct.pack("=IBBBBIHBB", 90, origin, type, code, 0, info, 0, 0, 0)
+    found = extended([(*IP, raw)])
+    assert found is not None
+    assert found.mtu == mtu
