@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from msgspec import UNSET
 
-from sretool.net.trace.ecmp.model import Ecmp
+from sretool.net.trace.ecmp.model import Ecmp, Link
 from sretool.net.trace.model import Host, Path, Trace
 from sretool.report.answer import Finding
 from sretool.report.escape import escape
@@ -39,7 +39,7 @@ class _Graph:
 def dot(trace: Trace, findings: Sequence[Finding]) -> str:
     """A directed graph: this host, who answered, the targets. Solid edges were seen: one flow passed both
     ends, or there was only one way. Dashed ones lead past hosts that did not answer, or between hops
-    with several hosts, where it was not seen which leads to which.
+    with several hosts, where it was not seen which leads to which. Of --ecmp a leg that loses is red.
     """
     graph = _Graph()
     for path in (trace, *(trace.others or ())):
@@ -106,16 +106,25 @@ def _past(silent: int, unsure: bool) -> list[str]:
 
 def _host(graph: _Graph, path: Path, host: Host, ttl: int, loss_ratio: float | None) -> str:
     address = host.address or f"unknown address at hop {ttl}"
-    figures = [f"{ms_text(host.rtt_avg_ms)} ms"] if host.rtt_avg_ms is not None else []
-    figures += [f"loss {ratio_text(loss_ratio)}"] if loss_ratio else []
+    label = _label(path, address, host, host.rtt_avg_ms, loss_ratio)
+    return graph.node(address, label, *_target(path, host.address))
+
+
+def _label(
+    path: Path, address: str, host: Host | None, rtt_ms: float | None, loss_ratio: float | None
+) -> tuple[str, ...]:
+    """A host's name, address and AS, what it takes to get there, and what is lost."""
     names = [address]
-    if address == path.address and path.target not in (address, host.name or ""):
+    name = (host.name if host else None) or ""
+    if address == path.address and path.target not in (address, name):
         names.insert(0, path.target)
-    if host.name:
-        names.insert(0, host.name)
-    if host.origin and host.origin.asn is not None:
+    if name:
+        names.insert(0, name)
+    if host and host.origin and host.origin.asn is not None:
         names.append(f"AS{host.origin.asn} {host.origin.name or ''}".rstrip())
-    return graph.node(address, (*names, ", ".join(figures)), *_target(path, host.address))
+    figures = [] if rtt_ms is None else [f"{ms_text(rtt_ms)} ms"]
+    figures += [f"loss {ratio_text(loss_ratio)}"] if loss_ratio else []
+    return (*names, ", ".join(figures))
 
 
 def _target(path: Path, address: str | None) -> list[str]:
@@ -125,19 +134,24 @@ def _target(path: Path, address: str | None) -> list[str]:
 
 def _by_flow(graph: _Graph, path: Path, here: str, ecmp: Ecmp) -> list[str]:
     """The links that flows were seen to take; who they are is known from the hops."""
-    known = {host.address: (hop, host) for hop in path.hops for host in hop.hosts}
+    known = {host.address: host for hop in path.hops for host in hop.hosts}
+    lost = {hop.ttl: hop.loss_ratio for hop in path.hops}
+    legs = {leg.address: leg for diamond in ecmp.diamonds for leg in diamond.legs}
     for hop in ecmp.hops:
         for node in hop.nodes:
-            if node.address in known:
-                at, host = known[node.address]
-                _host(graph, path, host, hop.ttl, at.loss_ratio)
-            else:
-                time = "" if node.rtt_avg_ms is None else f"{ms_text(node.rtt_avg_ms)} ms"
-                graph.node(node.address, (node.address, time), *_target(path, node.address))
-    for link in ecmp.links:
-        start = here if link.from_address is None else link.from_address
-        label = f"label={_quoted(count_text(len(link.flows), 'flow'))}"
-        silent = link.to_ttl - link.from_ttl - 1
-        graph.edge(start, link.to_address, *(["style=dashed"] if silent or link.assumed else []), label)
+            leg = legs.get(node.address)
+            loss_ratio = lost.get(hop.ttl) if leg is None else leg.loss_ratio
+            label = _label(path, node.address, known.get(node.address), node.rtt_avg_ms, loss_ratio)
+            style = ["color=red"] if leg is not None and leg.verdict == "loses" else []
+            graph.node(node.address, label, *style, *_target(path, node.address))
+    links: dict[tuple[str, str], list[Link]] = {}
+    for link in ecmp.links:  # legs of unequal length pass the same two hosts at several TTLs
+        links.setdefault((link.from_address or here, link.to_address), []).append(link)
+    for (start, end), found in links.items():
+        flows = {flow for link in found for flow in link.flows}
+        silent = min(link.to_ttl - link.from_ttl - 1 for link in found)
+        said = count_text(len(flows), "flow") + (f", {count_text(silent, 'silent hop')}" if silent else "")
+        seen = not silent and not all(link.assumed for link in found)
+        graph.edge(start, end, *([] if seen else ["style=dashed"]), f"label={_quoted(said)}")
     ends = {link.to_address for link in ecmp.links} - {link.from_address for link in ecmp.links}
     return sorted(ends) or [here]
