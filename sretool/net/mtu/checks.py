@@ -11,7 +11,7 @@ from sretool.report.check import NotApplicable, Rule, Unknown, check
 from sretool.report.units import count_text
 from sretool.sockets.model import endpoint
 
-_WINDOW = "one measurement: every size that is called lost was sent at least three times"
+_WINDOW = "one measurement: a size that is called lost was sent at least three times, at two moments"
 _ICMP = "ICMP errors, from IP_RECVERR"
 _SHOWN = 5
 
@@ -86,7 +86,7 @@ def _hole(mtu: Mtu, hole: BlackHole, hanging: list[Connection], rule: Rule[Mtu])
     if not hole.exact:
         limit = f"{hole.passes_bytes} bytes pass, {hole.fails_bytes} do not, and between them is not known"
     if hole.direction == "unknown":
-        where += ", or on the way back"
+        where += ", or on the way back (only echoes were answered, and those come back as large)"
     summary = f"packets larger than {hole.passes_bytes} bytes are lost {where}: {limit}"
     if hole.advertised_mtu_bytes is not None:
         summary += f"; {place(hole.after)} says they are too big, but advertises {hole.advertised_mtu_bytes}"
@@ -112,7 +112,7 @@ def _hole(mtu: Mtu, hole: BlackHole, hanging: list[Connection], rule: Rule[Mtu])
             Evidence("TCP finds the size itself", mtu.tcp_mtu_probing, "", None, "net.ipv4.tcp_mtu_probing")
         )
     after = hole.after.address or mtu.address
-    steps = [f"sretool sockets show 'dst {mtu.address}'"] if hanging else []
+    steps = [f"sretool sockets list 'dst {mtu.address.partition('%')[0]}'"] if hanging else []
     return rule.finding(
         "critical",
         summary,

@@ -87,7 +87,7 @@ def mtu(
 ) -> Answer[Mtu]:
     """Find the largest packet that gets to a host, and the hop that eats larger ones.
 
-    Sends UDP packets, and echo requests where this user may: at most 150 at once, then 1,500 a
+    Sends UDP packets, and echo requests where this user may: at most 64 at once, then 2,000 a
     second, some 30 on a healthy path and 200 where packets are lost. Needs no root.
     """
     rules = with_thresholds(CHECKS, run.options.set_ or ())

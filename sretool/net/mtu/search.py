@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from sretool.net.mtu import sizes
 from sretool.net.mtu.network import Transport
 from sretool.net.mtu.probing import Probing, Shot
 
-SURE = 3
-"""So often must the size above the answer have been eaten."""
+SURE, MOMENTS = 3, 2
+"""So often must the size above the answer have been eaten, at so many different moments: a shaper on
+the way may lose several packets of one burst.
+"""
 ANSWERS, REFILL_S = 6, 1.0  # net.ipv4.icmp_ratelimit
 MOST_SCANS = 24
 AHEAD = 3
@@ -29,10 +31,14 @@ class Search:
         self._probing = probing
         self._size, self._after, self._only = size, after, only
         self._fails: Counter[int] = Counter()
+        self._moments: Counter[int] = Counter()
         self._guessed: Counter[int] = Counter()
         self._tired: dict[tuple[int, Transport], float] = {}
         self._witnesses: list[tuple[int, Transport]] = [only] if only else []
-        self._fails[size] = 0 if only is None else SURE  # of `only` it is not asked
+        if only is None:
+            self._fails[size] = 0
+        else:
+            self._fails[size] = self._moments[size] = SURE  # it is not asked
 
     def run(self) -> tuple[int | None, int, bool]:
         """(largest that passes, smallest that does not, whether the latter is sure)."""
@@ -44,12 +50,13 @@ class Search:
             if low is None or low >= self._size or probing.overdue:
                 break
             high = self._high(low)
-            sure = self._fails[high] >= SURE
-            if high == low + 1 and sure:
-                return low, high, True
-            wanted = [high] * SURE if high == low + 1 else sizes.wanted(low, high)
             last = high == low + 1
             witness = self._rested(last=last)
+            # a second moment is not worth a second of waiting
+            moments = MOMENTS if witness is not None and high < self._size else 1
+            if last and self._fails[high] >= SURE and self._moments[high] >= moments:
+                return low, high, True
+            wanted = [high] * SURE if last else sizes.wanted(low, high)
             if (witness is None or not self._scan(witness, [*wanted, low])) and not self._rest(last):
                 break
         low = self._low()
@@ -141,12 +148,12 @@ class Search:
         """Ask these sizes, largest first, of one who answers behind; whether it answered at all."""
         ttl, way = witness
         probing = self._probing
-        batch = probing.send((ttl, size, way) for size in wanted)
         routers = self._routers()
         if routers and len(self._witnesses) == 1:
             # one has six answers, and there may be more of them
             end = min(probing.distance or probing.plan.max_ttl, routers[-1] + 1 + AHEAD)
             probing.send((ttl, probing.plan.small, way) for ttl in range(routers[-1] + 1, end))
+        batch = probing.send((ttl, size, way) for size in wanted)
         self._settle(batch)
         self._judge(batch)
         self._choose()
@@ -162,15 +169,19 @@ class Search:
         probing = self._probing
         answered = False
         ways = {way for _, way in self._witnesses}
+        failed = set()
         for shot in reversed(batch):
             if probing.refused(shot):
                 self._fails[shot.size_bytes] += SURE
+                self._moments[shot.size_bytes] += MOMENTS
             elif shot.reply is not None:
                 answered = True
             elif answered and shot.transport == "icmp" and "udp" in ways:
                 self._guessed[shot.size_bytes] += 1
             elif answered:
                 self._fails[shot.size_bytes] += 1
+                failed.add(shot.size_bytes)
+        self._moments.update(failed)
 
     def _rested(self, *, last: bool) -> tuple[int, Transport] | None:
         """Who has answers left: for the last word the nearest, and no echo if there is another way, else
@@ -178,38 +189,47 @@ class Search:
         """
         now = self._probing.network.now()
         ready = [one for one in self._witnesses if self._tired.get(one, 0.0) <= now]
-        spent = {one: self._spent(one) for one in ready}
-        ready = [one for one in ready if spent[one] < ANSWERS]
+        left = {one: self._left(one) for one in ready}
+        ready = [one for one in ready if left[one] >= 1]
         if last:
             ways = {way for _, way in self._witnesses}
             ready = [(ttl, way) for ttl, way in ready if way == "udp" or ways == {"icmp"}]
             return min(ready, default=None)
-        return min(ready, key=lambda one: (spent[one], one), default=None)
+        return min(ready, key=lambda one: (-left[one], one), default=None)
 
-    def _spent(self, witness: tuple[int, Transport]) -> int:
-        """How many of its answers it has given in the last second."""
+    def _left(self, witness: tuple[int, Transport]) -> float:
+        """How many answers it has left, as Linux counts them: six, and one more a second."""
         probing = self._probing
         ttl, way = witness
-        since = probing.network.now() - REFILL_S
         target = ttl == probing.plan.max_ttl
         if target and way == "icmp":
-            return 0  # echo replies are not limited so
-        return sum(
-            (shot.transport == "udp" and probing.arrived(shot) if target else shot.ttl == ttl)
-            and shot.reply is not None
-            and shot.reply.at > since
-            and not probing.refused(shot)
+            return ANSWERS  # echo replies are not limited so
+        given = sorted(
+            shot.reply.at
             for shot in probing.shots
+            if (shot.transport == "udp" and probing.arrived(shot) if target else shot.ttl == ttl)
+            and shot.reply is not None
+            and not probing.refused(shot)
         )
+        left, then = float(ANSWERS), probing.started
+        for at in (*given, probing.network.now()):
+            left, then = min(ANSWERS, left + (at - then) / REFILL_S) - 1, at
+        return left + 1
 
     def _rest(self, last: bool) -> bool:
         """Wait until one of them may answer again; whether there is one."""
         if self._rested(last=last) is None:
-            self._pause()
+            self._pause(lambda: self._found(last))
         return bool(self._witnesses) and not self._probing.overdue
 
-    def _pause(self) -> None:
+    def _found(self, last: bool) -> bool:
+        self._choose()
+        return self._rested(last=last) is not None
+
+    def _pause(self, enough: Callable[[], bool] = lambda: False) -> None:
+        """Until whoever said too much may answer again, or another has been found."""
         probing = self._probing
         until = probing.network.now() + REFILL_S
-        probing.wait(lambda: False, lambda: until)
-        self._tired.clear()
+        probing.wait(enough, lambda: until)
+        if probing.network.now() >= until:
+            self._tired.clear()
