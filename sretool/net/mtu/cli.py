@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from enum import Enum
 from typing import Annotated, Optional
 
@@ -106,9 +105,7 @@ def mtu(
         options.deadline or float("inf"),
     )
     with Progress(options, f"asking what gets to {host}"):
-        data = measure(
-            run.source, ask, run.errors, lambda: (importlib.import_module("sretool.net.mtu.view"), None)[1]
-        )
+        data = measure(run.source, ask, run.errors)
     run.interrupted = data.end_reason == "interrupted"
     verdicts = list(judge(rules, data))
     data.checks = [verdict for verdict, _ in verdicts]

@@ -64,15 +64,13 @@ class Sizer(Probing):
         self.end: EndReason | None = None
         self.network_s = 0.0
 
-    def run(self, meanwhile: Callable[[], None] | None = None) -> None:
-        """Ask until it is known, or cannot be. `meanwhile` is work to do once while packets fly, if they
-        fly long enough.
+    def run(self) -> None:
+        """Ask until it is known, or cannot be.
 
         Raises:
             SendFailed: not one probe left this host.
         """
         self.started = self.network.now()
-        self.idle = meanwhile
         try:
             self._measure()
             if not self.shots:

@@ -17,7 +17,6 @@ BURST, PER_SECOND = 64, 2000.0  # large packets: a shaper on the way holds few o
 LAG, LEAST_LAG_S = 0.25, 0.02
 QUIET, LEAST_QUIET_S = 2.0, 0.1
 """Nobody else is going to answer after twice the slowest answer so far, or 100 ms."""
-SETTLED_S = 0.02  # by then near hops have answered, and the kernel, asked for time stamps, takes them
 TOO_BIG = frozenset({"fragmentation-needed", "packet-too-big"})
 
 
@@ -65,7 +64,6 @@ class Probing:
         self.failures: list[SendFailed] = []
         self.overdue = False
         self.started = 0.0
-        self.idle: Callable[[], None] | None = None
         self._by_id: dict[int, Shot] = {}
         self._pace = Pace(PER_SECOND, BURST)
         self._places: dict[str | None, int] | None = None
@@ -201,12 +199,6 @@ class Probing:
                 # what came while this process did not run came in time
                 self._take(self.network.receive(now))
                 return
-            if self.idle is not None:
-                if now >= self.started + SETTLED_S:
-                    idle, self.idle = self.idle, None
-                    idle()
-                    continue
-                until = min(until, self.started + SETTLED_S)
             self._take(self.network.receive(until))
 
     @property

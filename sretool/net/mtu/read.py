@@ -8,7 +8,6 @@ whether there is a black hole on the way to a target.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import NamedTuple
 
 from sretool.errors import DeadlineReached, NoRoute, SretoolError, UsageError
@@ -42,11 +41,9 @@ class Ask(NamedTuple):
     deadline_s: float = float("inf")
 
 
-def measure(
-    source: Source, ask: Ask, errors: list[SretoolError], meanwhile: Callable[[], None] | None = None
-) -> Mtu:
-    """Resolve, send, wait. What was cut short, or could not be read beside, is in `errors`; `meanwhile` is
-    done once while packets fly. Interrupted (^C), it gives what is known: `end_reason` says so.
+def measure(source: Source, ask: Ask, errors: list[SretoolError]) -> Mtu:
+    """Resolve, send, wait. What was cut short, or could not be read beside, is in `errors`. Interrupted
+    (^C), it gives what is known: `end_reason` says so.
 
     Raises:
         UsageError: it cannot be asked so.
@@ -58,48 +55,35 @@ def measure(
     try:
         plan = _plan(ask, network, address, stop_at)
         sizer = Sizer(network, plan)
-        beside: list[_Beside] = []
-
-        def fly() -> None:
-            beside.append(_Beside(source, address, ask.leaving))
-            if meanwhile is not None:
-                meanwhile()
-
-        stopped = _run(sizer, fly, ask, errors)
+        stopped = _run(sizer, ask, errors)
     finally:
         network.close()
     errors.extend(sizer.failures)
     found = build(sizer, _asked(ask, network, plan), stopped)
     if sizer.end == "silent" and stopped is None and not found.reached:
         errors.append(_silent(found))
-    for one in beside or [_Beside(source, address, ask.leaving)]:
-        one.tell(found, errors)
+    _beliefs(source, address, ask.leaving, found, errors)
     return found
 
 
-class _Beside:
-    """What this host thinks of the path MTU. Its modules take as long to load as packets fly."""
+def _beliefs(
+    source: Source, address: Address, leaving: Leaving, found: Mtu, errors: list[SretoolError]
+) -> None:
+    """What this host thinks of the path MTU."""
+    # its modules take 100 ms to load: not while an answer may come that decides what to ask next
+    from sretool.net.mtu import around
 
-    def __init__(self, source: Source, address: Address, leaving: Leaving) -> None:
-        from sretool.net.mtu import around
-
-        self._source, self._leaving = source, leaving
-        self._around = around.read(source, address, leaving)
-
-    def tell(self, found: Mtu, errors: list[SretoolError]) -> None:
-        from sretool.net.mtu import around
-
-        seen = self._around
-        errors.extend(seen.errors)
-        found.link, found.route_mtu_bytes = seen.link, seen.route_mtu
-        found.tcp_mtu_probing = seen.tcp_mtu_probing
-        kernel = found.kernel_mtu_bytes
-        if kernel is not None and kernel not in (found.link_mtu_bytes, seen.route_mtu):
-            found.cached_mtu_bytes = kernel
-            found.cached_expires_s = seen.expires_s if seen.mtu == kernel else None
-        holes = [found.black_hole, *found.further_black_holes]
-        passes = min((hole.passes_bytes for hole in holes if hole is not None), default=None)
-        found.connections = around.judged(self._source, seen, passes, self._leaving)
+    seen = around.read(source, address, leaving)
+    errors.extend(seen.errors)
+    found.link, found.route_mtu_bytes = seen.link, seen.route_mtu
+    found.tcp_mtu_probing = seen.tcp_mtu_probing
+    kernel = found.kernel_mtu_bytes
+    if kernel is not None and kernel not in (found.link_mtu_bytes, seen.route_mtu):
+        found.cached_mtu_bytes = kernel
+        found.cached_expires_s = seen.expires_s if seen.mtu == kernel else None
+    holes = [found.black_hole, *found.further_black_holes]
+    passes = min((hole.passes_bytes for hole in holes if hole is not None), default=None)
+    found.connections = around.judged(source, seen, passes, leaving)
 
 
 def _open(addresses: list[Address], ask: Ask) -> tuple[LiveSizes, Address]:
@@ -154,9 +138,9 @@ def _plan(ask: Ask, network: LiveSizes, address: Address, stop_at: float) -> Pla
     )
 
 
-def _run(sizer: Sizer, fly: Callable[[], None], ask: Ask, errors: list[SretoolError]) -> EndReason | None:
+def _run(sizer: Sizer, ask: Ask, errors: list[SretoolError]) -> EndReason | None:
     try:
-        sizer.run(fly)
+        sizer.run()
     except KeyboardInterrupt:
         return "interrupted"
     if not sizer.overdue:
