@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench import mtu
 from bench.crowd import root
 from bench.measure import RUNS, SRETOOL, Row, beside, once
 
@@ -21,9 +22,10 @@ CUT_S = 0.05
 
 
 def rows() -> Iterator[Row]:
-    """Traces and DNS traces."""
+    """Traces, path MTUs and DNS traces."""
     if root():
         yield from _traces()
+        yield from mtu.rows()
     yield from _dns()
 
 
