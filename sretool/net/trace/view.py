@@ -37,12 +37,12 @@ def trace(data: Trace, look: Look) -> list[Block]:
     for path in [data, *(data.others or [])]:
         blocks.append(Lines([[(_head(path), "strong")]]))
         if path.ecmp is UNSET:
-            blocks.append(_table(path))
+            blocks.append(_table(path, look.verbose))
         else:
             from sretool.net.trace.ecmp.view import ways
 
             blocks += ways(path.ecmp)
-        blocks.append(Lines(list(_end(path)), indent=2))
+        blocks.append(Lines([*_end(path), *(_blind(path) if look.verbose else ())], indent=2))
     return blocks
 
 
@@ -56,7 +56,7 @@ def _head(path: Path) -> str:
     return f"{name} from {path.source_address}{via}, {probes}{flow}"
 
 
-def _table(path: Path) -> Table[_Row]:
+def _table(path: Path, verbose: bool) -> Table[_Row]:
     hosts = [host for hop in path.hops for host in hop.hosts]
     columns: list[Column[_Row]] = [
         Column("TTL", lambda row: row.ttl, right=True),
@@ -67,7 +67,7 @@ def _table(path: Path) -> Table[_Row]:
     if any(host.origin is not UNSET for host in hosts):
         columns.append(Column("AS", _origin, flexible=True, least=8, drop=2))
     columns += _of_rounds() if path.rounds > 1 else _of_burst()
-    rows = list(_rows(path))
+    rows = list(_rows(path, verbose))
     if path.rounds == 1 or any(row.answer for row in rows):
         columns.append(Column("ANSWER", lambda row: row.answer, flexible=True, least=8, style=_answer_style))
     return Table(columns, rows, empty="no probe was sent")
@@ -128,7 +128,7 @@ def _loss(row: _Row) -> Style:
     return _LOSS.get(row.hop.loss_verdict, "") if row.hop and row.hop.hosts else ""
 
 
-def _rows(path: Path) -> Iterator[_Row]:
+def _rows(path: Path, verbose: bool) -> Iterator[_Row]:
     quiet: list[Hop] = []
     for hop in path.hops:
         if not hop.hosts:
@@ -144,7 +144,7 @@ def _rows(path: Path) -> Iterator[_Row]:
                 hop if first else None,
                 host,
                 hop.sent,
-                _said(host, hop if first else None, path),
+                ", ".join(_said(host, hop if first else None, path, verbose)),
             )
     yield from _quiet(quiet)
 
@@ -158,25 +158,33 @@ def _quiet(hops: list[Hop]) -> Iterator[_Row]:
         yield _Row(str(hop.ttl), "no answer", hop, None, hop.sent, "")
 
 
-def _said(host: Host, hop: Hop | None, path: Path) -> str:
+def _said(host: Host, hop: Hop | None, path: Path, verbose: bool) -> Iterator[str]:
     """What is normal is not said: time-exceeded on the way, the target's own answers."""
-    said = []
-    normal = host.answer in (TIME_EXCEEDED, ECHO_REPLY, "syn-ack", "datagram") or (
-        host.answer == "port-unreachable" and host.address == path.address
-    )
-    if not normal:
-        said.append(host.answer)
+    if host.answer not in _NORMAL and (host.answer != "port-unreachable" or host.address != path.address):
+        yield host.answer
     if hop is not None and hop.loss_verdict == "rate-limited":
-        said.append("limits its answers")
+        yield "limits its answers"
     if host.labels:
-        said.append("MPLS " + "/".join(str(label.label) for label in host.labels))
-    said += [
-        f"{interface.role} {interface.name or interface.address or interface.index}"
-        for interface in host.interfaces
-    ]
-    if host.nat:
-        said.append("behind NAT")
-    return ", ".join(said)
+        yield "MPLS " + "/".join(str(label.label) for label in host.labels)
+    for interface in host.interfaces:
+        yield f"{interface.role} {interface.name or interface.address or interface.index}"
+    if hop is not None and hop.ttl == _first_behind_nat(path):
+        yield "behind NAT"
+    if verbose and hop is not None and host.return_hops not in (None, hop.ttl):
+        yield f"answers come over {count_text(host.return_hops or 0, 'hop')}, by a guess"
+
+
+_NORMAL = {TIME_EXCEEDED, ECHO_REPLY, "syn-ack", "rst", "datagram"}
+
+
+def _first_behind_nat(path: Path) -> int | None:
+    """What hops behind it quote was rewritten there too: once is enough."""
+    return next((hop.ttl for hop in path.hops if any(host.nat for host in hop.hosts)), None)
+
+
+def _blind(path: Path) -> Iterator[Line]:
+    if path.cannot_see:
+        yield [(f"{path.method} cannot see: {', '.join(path.cannot_see)}", "dim")]
 
 
 def _end(path: Path) -> Iterator[Line]:
