@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path as FilePath
 from typing import Any
 
 import pytest
-from cli import NOBODY, Outcome, sretool
+from cli import NOBODY, Outcome, environment, sretool
 from lab_routers import RouterLab, ip
 
 pytestmark = pytest.mark.lab
@@ -200,3 +202,115 @@ def test_a_neighbour_that_does_not_answer() -> None:
     assert outcome.code == 2
     assert (data["end_reason"], data["end_address"]) == ("local-failure", "10.98.0.1")
     assert "this host itself" in outcome.json["findings"][0]["summary"]
+
+
+@pytest.fixture
+def named(lab: RouterLab) -> Iterator[str]:
+    """A name with an address of each family, as `ip netns exec` shows it to who looks it up there."""
+    folder = FilePath("/etc/netns") / lab.us
+    folder.mkdir(parents=True)
+    try:
+        (folder / "hosts").write_text(f"{lab.target(6)} both.lab\n{lab.target(4)} both.lab\n")
+        (folder / "nsswitch.conf").write_text("hosts: files\n")
+        yield "both.lab"
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("broken", [4, 6])
+def test_of_two_families_the_broken_one_is_named(lab: RouterLab, named: str, broken: int) -> None:
+    other = 10 - broken
+    route = [f"-{broken}", "-n", lab.nodes[3], "route"]
+    prefix = f"{lab.target(broken)}/{32 if broken == 4 else 128}"
+    ip(*route, "add", "blackhole", prefix)
+    try:
+        whole, forced = trace(lab, named), trace(lab, f"-{broken}", named)
+    finally:
+        ip(*route, "del", "blackhole", prefix)
+    paths = [whole.json["data"], *whole.json["data"].get("others", [])]
+    reached = {path["address"]: path["reached"] for path in paths}
+    assert reached[lab.target(other)]
+    if lab.target(broken) in reached:  # it was the one this host prefers
+        assert not reached[lab.target(broken)]
+        assert whole.code == 2
+        assert lab.target(broken) in whole.json["findings"][0]["summary"]
+    assert (forced.code, "others" in forced.json["data"]) == (2, False)
+
+
+def test_an_interface_that_goes_down_costs_what_comes_after() -> None:
+    with RouterLab(2) as lab:
+        process = subprocess.Popen(
+            [
+                "ip", "netns", "exec", lab.us, sys.executable, "-m", "sretool", "net", "trace", "--jsonl",
+                "-w", "-c", "6", "--sample", "0.3", lab.target(4),
+            ],
+            env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/",
+        )  # fmt: skip
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(json.loads(line))
+            if lines[-1]["type"] == "reply" and lines[-1]["round"] == 2:
+                ip("-n", lab.us, "link", "set", "right", "down")
+        process.communicate(timeout=30)
+    path, end = lines[-2:]
+    assert end["status"] == "partial"
+    assert {error["code"] for error in end["errors"]} == {"send-failed"}
+    assert path["hops"][0]["received"] >= 4
+    assert path["hops"][0]["received"] <= path["hops"][0]["sent"] <= 5  # what did not leave is no loss
+
+
+def test_from_another_address_and_namespace(lab: RouterLab) -> None:
+    ip("-n", lab.us, "addr", "add", "10.98.0.77/24", "dev", "right")
+    try:
+        for uid in (None, NOBODY):
+            data = trace(lab, "--source", "10.98.0.77", lab.target(4), uid=uid).json["data"]
+            assert (data["source_address"], data["reached"]) == ("10.98.0.77", True)
+    finally:
+        ip("-n", lab.us, "addr", "del", "10.98.0.77/24", "dev", "right")
+    for method in ("raw", "sockets"):
+        outcome = sretool("net", "trace", "--json", "--netns", lab.us, "--method", method, lab.target(4))
+        assert (outcome.code, outcome.json["data"]["source_address"]) == (0, "10.98.0.1"), outcome
+
+
+@pytest.mark.parametrize("method", ["raw", "sockets"])
+@pytest.mark.parametrize("family", [4, 6])
+def test_a_tcp_port_open_closed_and_filtered(lab: RouterLab, family: int, method: str) -> None:
+    """An open one is a listener that counts: raw probes never reach it as connections."""
+    script = (
+        "import socket,sys; s=socket.create_server(('',7000),family=socket.AF_INET6,dualstack_ipv6=True);"
+        "s.setblocking(False); print('up',flush=True); sys.stdin.readline(); n=0\n"
+        "try:\n  while True: s.accept(); n+=1\nexcept BlockingIOError: print(n,flush=True)"
+    )
+    server = subprocess.Popen(
+        ["ip", "netns", "exec", lab.target_ns, sys.executable, "-c", script],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert server.stdout is not None
+        assert server.stdout.readline() == "up\n"
+        tcp = ["--protocol", "tcp", "--method", method]
+        opened = trace(lab, *tcp, "-p", 7000, lab.target(family)).json["data"]
+        accepted = int(server.communicate("\n", timeout=10)[0])
+    finally:
+        server.kill()
+        server.communicate()
+    assert (opened["reached"], opened["end_ttl"], opened["port_state"]) == (True, 6, "open")
+    assert accepted == 0 if method == "raw" else accepted > 0
+    closed = trace(lab, *tcp, "-p", 7001, lab.target(family))
+    assert (closed.code, closed.json["data"]["port_state"]) == (0, "closed")
+    assert [found["id"] for found in closed.json["findings"]] == ["trace.port-closed"]
+    chain = "add table inet f; add chain inet f f { type filter hook forward priority 0; }"
+    for verdict, reason, answer in (
+        ("drop", "silent", None),
+        ("reject with icmpx type admin-prohibited", "prohibited", "admin-prohibited"),
+    ):
+        lab.run(lab.nodes[2], "nft", f"{chain}; add rule inet f f tcp dport 7002 {verdict}")
+        try:
+            outcome = trace(lab, *tcp, "-p", 7002, lab.target(family))
+        finally:
+            lab.run(lab.nodes[2], "nft", "delete table inet f")
+        data = outcome.json["data"]
+        assert (outcome.code, data["port_state"], data["end_reason"]) == (2, "filtered", reason)
+        if answer:
+            assert (data["end_answer"], data["end_address"]) == (answer, lab.hop(2, family))
