@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from sretool.errors import Denied, ParseError
+from sretool.errors import Denied, ParseError, Unsupported
 from sretool.probe import bpf, errqueue, outgoing, packet
 from sretool.probe.heard import Heard, Target
 from sretool.probe.kinds import Icmp, Kind, Path, Tcp, Udp
@@ -63,6 +63,7 @@ class RawNetwork:
         self._heard = Heard(kind, leaving.port, self._memory)
         self._number = 0
         self._ports: dict[tuple[int, int], int] = {}
+        self._borrowed: set[tuple[int, int]] = set()
         self._open: list[socket.socket] = []
         self._senders: dict[int, socket.socket] = {}
         self._hearing: dict[int, socket.socket] = {}
@@ -126,9 +127,23 @@ class RawNetwork:
         except OSError as error:
             raise outgoing.failed(error, address) from None
         self._memory.keep(key, Sent(probe.id, probe.target, port, path, transport, at))
-        if isinstance(kind, Tcp):
+        if isinstance(kind, Tcp) and (family, probe.flow) not in self._borrowed:
             self._take_back(kind, address, path, port, key)
         return at
+
+    def borrow(self, target: int, flow: int, port: int) -> None:
+        """Give a flow the source port of a connection that this host has to the same address and port, so
+        that its SYNs go that connection's way. Their TTL must run out before the target: no RST
+        follows them, which the connection's peer might take for its end, and no answer is heard.
+
+        Raises:
+            Unsupported: not over TCP.
+        """
+        if self.method != "tcp-raw":
+            raise Unsupported(self.method, "borrows no port", "--protocol tcp")
+        key = self._heard.targets[target].address.family, flow
+        self._ports[key] = port
+        self._borrowed.add(key)
 
     def receive(self, until: float) -> list[Reply]:
         while True:
@@ -215,7 +230,7 @@ class RawNetwork:
         bpf.attach(self._hearing[family], bpf.errors(family, kind.protocol(family), targets, identifiers))
 
     def _filter_segments(self, family: int) -> None:
-        ports = [port for (number, _flow), port in self._ports.items() if number == family]
+        ports = [port for key, port in self._ports.items() if key[0] == family and key not in self._borrowed]
         bpf.attach(self._segments[family], bpf.segments(family, self._leaving.port, ports))
 
     def _port(self, target: Address, flow: int) -> int:

@@ -7,10 +7,13 @@ fd97:0:0:n::/64, the nearer side .1 and the farther one .2. Torn down at the end
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
 import subprocess
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 _labs = itertools.count()
@@ -66,6 +69,36 @@ class EcmpLab:
         )
         assert done.returncode == 0, f"{argv}: {done.stderr}"
         return done.stdout
+
+    @contextlib.contextmanager
+    def python(self, namespace: str, script: str, *args: str) -> Iterator[subprocess.Popen[str]]:
+        """A process that runs `script`, once it has printed `ready`."""
+        process = subprocess.Popen(
+            ["ip", "netns", "exec", namespace, sys.executable, "-c", script, *args],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == "ready\n"
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+            process.stdin.close()
+            process.stdout.close()
+
+    def counters(self, namespace: str) -> dict[str, int]:
+        """What /proc/net/netstat counts there."""
+        lines = self.run(namespace, "cat", "/proc/net/netstat").splitlines()
+        pairs = zip(lines[::2], lines[1::2])
+        return {
+            name: int(value)
+            for names, values in pairs
+            for name, value in zip(names.split()[1:], values.split()[1:])
+        }
 
     def route_get(self, family: int, protocol: str, sport: int, dport: int) -> str:
         """The kernel's own choice of a leg for one flow, at split, as that leg's address."""

@@ -181,8 +181,20 @@ class Session:
                 echo=self._ask.protocol == "icmp",
             )
             self._drive(target.search.run)
+            if not (self._run.interrupted or target.search.overdue):
+                self._ride(target, target.search)
             self.drive.overdue |= target.search.overdue
-            self._run.errors += target.search.discovery.volley.failures
+            self._run.errors += [*target.search.discovery.volley.failures, *target.search.errors]
+
+    def _ride(self, target: _Target, search: Search) -> None:
+        """Which of our own connections take which way; those of another namespace are not ours to see."""
+        from sretool.probe.raw import RawNetwork
+
+        network, leaving = self.network, self._ask.leaving
+        if self._ask.protocol != "tcp" or leaving.netns is not None or not isinstance(network, RawNetwork):
+            return
+        ours = network.source(target.tracer.plan.number)
+        self._drive(lambda: search.ride(self._run.source, network, target.address, leaving.port, ours))
 
     def _other_families(self) -> Iterator[_Target]:
         for target in self.targets:

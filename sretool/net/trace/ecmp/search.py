@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sretool.net.trace.ecmp import legs
+from sretool.errors import SretoolError
+from sretool.host.source import Source
+from sretool.net.trace.ecmp import legs, sockets
 from sretool.net.trace.ecmp.build import build
 from sretool.net.trace.ecmp.engine import Discovery, Plan
 from sretool.net.trace.ecmp.model import Ecmp
 from sretool.net.trace.ecmp.volley import Shot
 from sretool.net.trace.engine import Tracer
 from sretool.probe.network import Network
+from sretool.probe.resolve import Address
 
 
 class Search:
@@ -21,6 +24,8 @@ class Search:
         self.diamonds: list[legs.Diamond] = []
         self.loss_unknown = "it was cut short"
         self.discovery_ms = 0.0
+        self.errors: list[SretoolError] = []
+        self._rides: sockets.Rides | None = None
         self._first: Sequence[Shot] = ()
         self._first_s = 0.0
 
@@ -73,6 +78,24 @@ class Search:
         if not self.overdue:
             self.loss_unknown = legs.probe(self.discovery, self.diamonds)
 
+    def ride(self, source: Source, network: sockets.Borrows, target: Address, port: int, ours: str) -> None:
+        """Find out which established TCP connections to the same port take which leg."""
+        if not any(len(diamond.legs) > 1 for diamond in self.diamonds):
+            return
+        rows, self.errors = sockets.connections(source, target, port, ours)
+        started = network.now()
+        try:
+            self._rides = sockets.ride(self.discovery, self.diamonds, network, rows)
+        finally:
+            self.discovery.network_s += network.now() - started
+
     def answer(self) -> Ecmp:
         """The model of what is known."""
-        return build(self.discovery, self.diamonds, self.loss_unknown, self.discovery_ms)
+        ecmp = build(self.discovery, self.diamonds, self.loss_unknown, self.discovery_ms)
+        if self._rides is not None:
+            ecmp.sockets_unknown = self._rides.unknown
+            by_leg = {(vertex.ttl, vertex.address): rows for vertex, rows in self._rides.by_leg.items()}
+            for leg in (leg for diamond in ecmp.diamonds for leg in diamond.legs):
+                silent = self._rides.unanswered.get(leg.ttl, [])
+                leg.sockets = silent if leg.address is None else by_leg.get((leg.ttl, leg.address), [])
+        return ecmp

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -126,3 +127,65 @@ def test_rate_limits_are_no_loss() -> None:
         assert "trace.ecmp-leg-loss" not in {finding["id"] for finding in outcome.json["findings"]}
         assert outcome.json["data"]["ecmp"]["discovery_ms"] < 15000
         assert all(leg["verdict"] == "clear" for leg in legs_of(outcome).values())
+
+
+SERVER = """
+import socket, sys, threading
+family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+listener = socket.create_server((sys.argv[1], 5400), family=family)
+print("ready", flush=True)
+kept = []
+while True:
+    one, _ = listener.accept()
+    kept.append(one)
+    def echo(one=one):
+        while data := one.recv(100):
+            one.sendall(data)
+    threading.Thread(target=echo, daemon=True).start()
+"""
+CLIENT = """
+import socket, sys
+open_ = [socket.create_connection((sys.argv[1], 5400)) for _ in range(12)]
+print("ready", flush=True)
+print(*(one.getsockname()[1] for one in open_), flush=True)
+for line in sys.stdin:
+    for number, one in enumerate(open_):
+        one.settimeout(5)
+        one.sendall(b"%d" % number)
+        assert one.recv(100) == b"%d" % number
+    print("alive", flush=True)
+"""
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("family", [4, 6])
+def test_connections_are_on_the_leg_that_the_kernel_says_and_live_on(lab: EcmpLab, family: int) -> None:
+    target = lab.target(family)
+    lab.run(lab.split, "nft", "add table inet c; add chain inet c f { type filter hook forward priority 0; };"
+            "add rule inet c f ct state invalid counter drop")  # fmt: skip
+    with ExitStack() as stack:
+        stack.callback(lab.run, lab.split, "nft", "delete table inet c")
+        stack.enter_context(lab.python(lab.target_ns, SERVER, target))
+        client = stack.enter_context(lab.python(lab.us, CLIENT, target))
+        assert client.stdin is not None
+        assert client.stdout is not None
+        ports = list(map(int, client.stdout.readline().split()))
+        before = lab.counters(lab.target_ns)
+        outcome = whole(lab, family, "--protocol", "tcp", "-p", 5400)
+        after = lab.counters(lab.target_ns)
+        client.stdin.write("\n")
+        client.stdin.flush()
+        assert client.stdout.readline() == "alive\n"
+        pid = client.pid
+    placed = {
+        row["local_port"]: leg["address"] for leg in legs_of(outcome).values() for row in leg["sockets"]
+    }
+    assert sorted(placed) == sorted(ports)
+    for port, address in placed.items():
+        assert lab.route_get(family, "tcp", port, 5400) == address
+    rows = [row for leg in legs_of(outcome).values() for row in leg["sockets"]]
+    assert {(row["pid"], row["state"]) for row in rows} == {(pid, "established")}
+    assert outcome.json["data"]["ecmp"]["sockets_unknown"] == ""
+    # the target saw none of these probes: it would have challenged them
+    assert after["TCPChallengeACK"] == before["TCPChallengeACK"]
+    assert after["TCPSYNChallenge"] == before["TCPSYNChallenge"]
