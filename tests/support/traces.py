@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sretool.net.trace.ecmp.model import Diamond, Ecmp, EcmpHop, Leg, Link, Node
 from sretool.net.trace.model import Hop, Host, Trace
 
 _NO_FIGURES: dict[str, Any] = dict.fromkeys(
@@ -100,6 +101,55 @@ def hostile(text: str) -> Trace:
         interfaces=[Interface("incoming", 1, None, text, None)],
     )
     return trace(hop(1, odd, host(None, 11.0)), hop(2), hop(3, host("10.9.0.9", 30.0)), target=text or "x")
+
+
+def _node(address: str, flows: list[int]) -> Node:
+    return Node(address, "time-exceeded", flows, 0.5, 9.0, 10.0, 11.0)
+
+
+def _leg(address: str, loss: float, verdict: str) -> Leg:
+    figures = (30, 20, loss, 0.0, 1.0, 9.0, 10.0, 11.0)
+    return Leg(2, address, [1, 2], 0.5, *figures, verdict=verdict)  # type: ignore[arg-type]
+
+
+def balanced() -> Trace:
+    """Three legs at hop 2, one of which loses and one of which only --ecmp found; hop 3 is silent."""
+    path = trace(
+        hop(1, host("10.0.0.1")),
+        hop(2, host("10.0.2.1", name="leg-1.lab"), host("10.0.2.2")),
+        hop(4, host("10.9.0.9", 60.0)),
+    )
+    hops = [(1, ["10.0.0.1"]), (2, ["10.0.2.1", "10.0.2.2", "10.0.2.3"]), (3, []), (4, ["10.9.0.9"])]
+    links = [
+        Link(0, None, 1, "10.0.0.1", [1, 2, 3, 4], False),
+        Link(1, "10.0.0.1", 2, "10.0.2.1", [1, 2], False),
+        Link(1, "10.0.0.1", 2, "10.0.2.2", [3], True),
+        Link(1, "10.0.0.1", 2, "10.0.2.3", [4], False),
+        Link(2, "10.0.2.1", 4, "10.9.0.9", [1, 2], False),
+        Link(2, "10.0.2.2", 3, "10.9.0.9", [3], False),
+        Link(2, "10.0.2.2", 4, "10.9.0.9", [3, 4], False),
+    ]
+    found = [
+        EcmpHop(ttl, "per-flow" if nodes else "silent", [_node(address, [1]) for address in nodes], [], 0, 0)
+        for ttl, nodes in hops
+    ]
+    legs = [_leg("10.0.2.1", 0.33, "loses"), _leg("10.0.2.2", 0.0, "clear")]
+    path.ecmp = Ecmp(
+        confidence_ratio=0.95,
+        complete=True,
+        unfinished=[],
+        flows=4,
+        flows_most=64,
+        probes_sent=99,
+        discovery_ms=1.0,
+        network_ms=2.0,
+        hops=found,
+        links=links,
+        diamonds=[Diamond(2, 2, "per-flow", legs)],
+        judged_at="10.9.0.9",
+        loss_unknown="",
+    )
+    return path
 
 
 HOSTILE = (

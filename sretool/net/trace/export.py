@@ -13,7 +13,8 @@ from msgspec import UNSET
 from sretool.command.output import finding_lines
 from sretool.command.run import Look
 from sretool.net.trace import view
-from sretool.net.trace.model import Hop, Host, Path, Trace
+from sretool.net.trace.ecmp.model import Node
+from sretool.net.trace.model import Host, Path, Trace
 from sretool.report import markdown as _markdown
 from sretool.report.answer import Finding
 from sretool.report.escape import escape
@@ -32,11 +33,18 @@ _HOST = (
     "reply_ttl", "return_hops", "nat", "rtts_ms", "labels", "interfaces",
 )  # fmt: skip
 _ORIGIN = ("asn", "prefix", "name", "country", "source")
+# of --ecmp: what holds of the hop, of the host at it, and of the leg the host stands for
+_WAY = ("balancing",)
+_NODE = ("share_ratio",)
+_LEG = ("sent", "received", "loss_ratio", "loss_low_ratio", "loss_high_ratio", "verdict")
 COLUMNS = (
     *("target_address" if name == "address" else name for name in _PATH),
     *_HOP,
     *_HOST,
     *(f"origin_{name}" for name in _ORIGIN),
+    *_WAY,
+    *_NODE,
+    *(f"leg_{name}" for name in _LEG),
 )
 """Stable: columns are only added, at the end."""
 
@@ -46,9 +54,9 @@ _FORMULA = re.compile(r"(^|;)(?=\s*[=+\-@\uff1d\uff0b\uff0d\uff20])")
 
 
 def csv(trace: Trace, findings: Sequence[Finding]) -> str:
-    """One row a host, a silent hop one too (RFC 4180: CRLF, a header, quotes where needed). Unknown and
-    not asked are empty, lists are JSON. Text that a spreadsheet would run as a formula begins with an
-    apostrophe; no real host's name needs it.
+    """One row a host, also one that only --ecmp found, and one a silent hop (RFC 4180: CRLF, a header,
+    quotes where needed). Unknown and not asked are empty, lists are JSON. Text that a spreadsheet would
+    run as a formula begins with an apostrophe; no real host's name needs it.
     """
     text = io.StringIO()
     writer = _csv.writer(text)
@@ -60,15 +68,34 @@ def csv(trace: Trace, findings: Sequence[Finding]) -> str:
 
 
 def _rows(path: Path) -> Iterator[list[object]]:
-    hops: Sequence[Hop | None] = path.hops or [None]
-    for hop in hops:
-        hosts: Sequence[Host | None] = (hop.hosts if hop else None) or [None]
-        for host in hosts:
-            yield [*_of(path, _PATH), *_of(hop, _HOP), *_of(host, _HOST), *_of(host and host.origin, _ORIGIN)]
+    hops = {hop.ttl: hop for hop in path.hops}
+    ways = {hop.ttl: hop for hop in path.ecmp.hops} if path.ecmp else {}
+    diamonds = path.ecmp.diamonds if path.ecmp else []
+    legs = {(leg.ttl, leg.address): leg for diamond in diamonds for leg in diamond.legs}
+    for ttl in sorted({*hops, *ways}):
+        hop, way = hops.get(ttl), ways.get(ttl)
+        nodes = {node.address: node for node in way.nodes} if way else {}
+        answered = {host.address for host in hop.hosts} if hop else set()
+        hosts: list[Host | Node | None] = list(hop.hosts) if hop else []
+        hosts += [node for node in nodes.values() if node.address not in answered]
+        for host in hosts or [None]:
+            address = host.address if host else None
+            yield [
+                *_of(path, _PATH),
+                *_of(hop or way, _HOP),
+                *_of(host, _HOST),
+                *_of(getattr(host, "origin", None), _ORIGIN),
+                *_of(way, _WAY),
+                *_of(nodes.get(address or ""), _NODE),
+                *_of(legs.get((ttl, address)), _LEG),
+            ]
+    if not hops and not ways:
+        yield [*_of(path, _PATH), *[None] * (len(COLUMNS) - len(_PATH))]
 
 
 def _of(struct: object, names: Sequence[str]) -> list[object]:
-    return [getattr(struct, name) if struct else None for name in names]
+    """The fields; None where there is no such struct, or it is one that does not have them."""
+    return [getattr(struct, name, None) for name in names]
 
 
 def _cell(value: object) -> str:

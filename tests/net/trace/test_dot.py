@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sretool.net.trace.dot import dot
-from sretool.net.trace.ecmp.model import Diamond, Ecmp, EcmpHop, Leg, Link, Node
 from sretool.net.trace.model import Trace
 from sretool.probe.origins import Origin
 from sretool.report.escape import escape
@@ -151,40 +150,8 @@ def test_a_loop_is_a_circle() -> None:
     assert ("10.0.0.1", "10.0.0.0") in graph.edges
 
 
-def _node(address: str, flows: list[int]) -> Node:
-    return Node(address, "time-exceeded", flows, 0.5, 9.0, 10.0, 11.0)
-
-
-def _leg(address: str, loss: float, verdict: str) -> Leg:
-    figures = (30, 20, loss, 0.0, 1.0, 9.0, 10.0, 11.0)
-    return Leg(2, address, [1, 2], 0.5, *figures, verdict=verdict)  # type: ignore[arg-type]
-
-
 def test_the_legs_of_ecmp() -> None:
-    path = traces.trace(
-        traces.hop(1, traces.host("10.0.0.1")),
-        traces.hop(2, traces.host("10.0.2.1", name="leg-1.lab"), traces.host("10.0.2.2")),
-        traces.hop(4, traces.host("10.9.0.9", 60.0)),
-    )
-    hops = [(1, ["10.0.0.1"]), (2, ["10.0.2.1", "10.0.2.2", "10.0.2.3"]), (3, []), (4, ["10.9.0.9"])]
-    links = [
-        Link(0, None, 1, "10.0.0.1", [1, 2, 3, 4], False),
-        Link(1, "10.0.0.1", 2, "10.0.2.1", [1, 2], False),
-        Link(1, "10.0.0.1", 2, "10.0.2.2", [3], True),
-        Link(1, "10.0.0.1", 2, "10.0.2.3", [4], False),
-        Link(2, "10.0.2.1", 4, "10.9.0.9", [1, 2], False),
-        Link(2, "10.0.2.2", 3, "10.9.0.9", [3], False),
-        Link(2, "10.0.2.2", 4, "10.9.0.9", [3, 4], False),
-    ]
-    path.ecmp = Ecmp(
-        confidence_ratio=0.95, complete=True, unfinished=[], flows=4, flows_most=64, probes_sent=99,
-        discovery_ms=1.0, network_ms=2.0, judged_at="10.9.0.9", loss_unknown="", links=links,
-        hops=[EcmpHop(ttl, "per-flow", [_node(at, [1]) for at in nodes], [], 0, 0) for ttl, nodes in hops],
-        diamonds=[
-            Diamond(2, 2, "per-flow", [_leg("10.0.2.1", 0.33, "loses"), _leg("10.0.2.2", 0.0, "clear")])
-        ],
-    )  # fmt: skip
-    graph = read(dot(path, []))
+    graph = read(dot(traces.balanced(), []))
     assert graph.label("10.0.2.1") == ["leg-1.lab", "10.0.2.1", "10.0 ms, loss 33.0%"]
     assert graph.nodes["10.0.2.1"]["color"] == "red"
     assert "color" not in graph.nodes["10.0.2.2"]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from sretool.net.trace import export
+from sretool.net.trace.ecmp.model import Leg
 from sretool.net.trace.model import Hop, Host, Path, Trace
 from sretool.probe.network import Interface, Label
 from sretool.probe.origins import Origin
@@ -47,6 +48,7 @@ def rows(trace: Trace) -> list[dict[str, str]]:
 def test_columns_are_the_keys_of_the_json_and_stay() -> None:
     keys = {*Path.__struct_fields__, *Hop.__struct_fields__, *Host.__struct_fields__}
     own = {"target_address", *(f"origin_{name}" for name in Origin.__struct_fields__)}
+    own |= {"balancing", "share_ratio", *(f"leg_{name}" for name in Leg.__struct_fields__)}
     assert set(export.COLUMNS) <= keys | own
     assert len(set(export.COLUMNS)) == len(export.COLUMNS)
     assert export.COLUMNS[:10] == (
@@ -99,6 +101,21 @@ def test_several_targets_and_one_that_could_not_be_sent_to() -> None:
     found = rows(path)
     assert [(row["target"], row["ttl"]) for row in found] == [("web-1", "1"), ("db-1", ""), ("c", "1")]
     assert found[1]["end_reason"] == "local-failure"
+
+
+def test_the_legs_of_ecmp() -> None:
+    found = {(row["ttl"], row["address"]): row for row in rows(traces.balanced())}
+    assert list(found) == [
+        ("1", "10.0.0.1"), ("2", "10.0.2.1"), ("2", "10.0.2.2"), ("2", "10.0.2.3"), ("3", ""),
+        ("4", "10.9.0.9"),
+    ]  # fmt: skip
+    loses = found["2", "10.0.2.1"]
+    assert (loses["leg_loss_ratio"], loses["leg_verdict"], loses["share_ratio"], loses["balancing"]) == (
+        "0.33", "loses", "0.5", "per-flow"
+    )  # fmt: skip
+    only = found["2", "10.0.2.3"]
+    assert (only["sent"], only["rtt_avg_ms"], only["replies"], only["leg_sent"]) == ("3", "10.0", "", "")
+    assert (found["3", ""]["sent"], found["3", ""]["balancing"]) == ("", "silent")
 
 
 FORMULAS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
