@@ -18,11 +18,11 @@ from paths import router, straight
 from saved_paths import line, path
 
 from sretool.errors import UsageError
+from sretool.net.trace.diff import saved as loading
+from sretool.net.trace.diff.saved import baseline
 from sretool.net.trace.model import Path as Traced
 from sretool.net.trace.model import Trace
-from sretool.snapshot.diff import load as loading
 from sretool.snapshot.diff import rows
-from sretool.snapshot.diff.load import load, traces
 from sretool.snapshot.diff.rows import changes
 
 
@@ -233,11 +233,11 @@ def test_what_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
     good = saved(tmp_path, "good", path(line("r1", "t")))
     monkeypatch.setattr(loading, "LIMIT_BYTES", 100)
     with pytest.raises(UsageError, match="larger than"):
-        load(good)
+        baseline(good)
     monkeypatch.undo()
     long = saved(tmp_path, "long", path(line(*("r",) * 300)))
     with pytest.raises(UsageError, match="255 hops"):
-        traces(load(long))
+        baseline(long)
 
 
 def test_keys_of_a_newer_sretool_are_passed_over(tmp_path: Path) -> None:
@@ -246,7 +246,7 @@ def test_keys_of_a_newer_sretool_are_passed_over(tmp_path: Path) -> None:
     document["newer"] = True
     file = tmp_path / "newer.json"
     file.write_text(json.dumps(document))
-    assert len(traces(load(str(file)))[0].hops) == 2
+    assert len(baseline(str(file))[1][0].hops) == 2
 
 
 @settings(max_examples=60)
@@ -261,7 +261,7 @@ def test_mutated_traces_are_refused_or_compared(draws: Any, tmp_path_factory: py
     file = tmp_path_factory.getbasetemp() / "mutated.json"
     file.write_bytes(raw)
     try:
-        found = traces(load(str(file)))
+        found = baseline(str(file))[1]
     except UsageError:
         return
     from sretool.net.trace.diff.checks import CHECKS

@@ -7,10 +7,11 @@ from typing import Any
 
 from sretool.errors import SretoolError, UsageError
 from sretool.net.trace.diff.checks import limits
+from sretool.net.trace.diff.saved import TRACE, paths_of
 from sretool.report.answer import RANK
 from sretool.report.check import Rule
 from sretool.snapshot.diff import recordings, rows
-from sretool.snapshot.diff.load import TRACE, Saved, document, load, traces
+from sretool.snapshot.diff.load import Answer, document, load
 from sretool.snapshot.diff.model import Change, Diff
 from sretool.snapshot.diff.paths import compared as paths_compared
 
@@ -35,27 +36,27 @@ def compared(
         )
     found = Diff(old.side, new.side, "answers", [], [], 0, [])
     model: Any
-    if old.side.schema == TRACE:
-        found.compared = "traces"
-        hosts = (old.side.host, new.side.host)
-        model, found.changes = paths_compared(traces(old), traces(new), limits(rules), hosts)
-        found.made_differently = [one for diff in model for one in diff.differences]
-    elif old.is_recording:
+    if old.answer is None or new.answer is None:
         found.compared = "recordings"
         found.changes = model = _ranked(recordings.changes(before, after, errors, every=every))
+    elif old.side.schema == TRACE:
+        found.compared = "traces"
+        hosts = (old.side.host, new.side.host)
+        paths = paths_of(before, old.answer), paths_of(after, new.answer)
+        model, found.changes = paths_compared(*paths, limits(rules), hosts)
+        found.made_differently = [one for diff in model for one in diff.differences]
     else:
-        found.changes = model = _answers(old, new, every=every)
+        found.changes = model = _ranked(_answers(old.answer, new.answer, (before, after), every=every))
     found.total = len(found.changes)
     return found, model
 
 
-def _answers(old: Saved, new: Saved, *, every: bool) -> list[Change]:
-    return _ranked(
-        [
-            *rows.findings(old.findings, new.findings),
-            *rows.changes(old.side.schema, document(old), document(new), every=every),
-        ]
-    )
+def _answers(old: Answer, new: Answer, files: tuple[str, str], *, every: bool) -> list[Change]:
+    before, after = document(files[0], old), document(files[1], new)
+    return [
+        *rows.findings(old.findings, new.findings),
+        *rows.changes(old.schema, before, after, every=every),
+    ]
 
 
 def _ranked(found: Iterable[Change]) -> list[Change]:
