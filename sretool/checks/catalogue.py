@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sretool.checks.model import Check, CheckThreshold
-from sretool.triage.domains import groups
+from sretool.triage.domains import groups, probe_rules
 
 
 def catalogue() -> list[Check]:
@@ -42,6 +42,7 @@ def catalogue() -> list[Check]:
         )
         for name, rules in (
             *groups(),
+            ("triage --probe", probe_rules()),
             ("procs why", PROCS_WHY),
             ("sockets show", SOCKETS_SHOW),
             ("net addrs", NET_ADDRS),

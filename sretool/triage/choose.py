@@ -25,6 +25,29 @@ def chosen(rules: Mapping[str, Rule[Any]], only: Sequence[str], skip: Sequence[s
     return {id_: rule for id_, rule in rules.items() if id_ in wanted}
 
 
+def without_probes(
+    wanted: dict[str, Rule[Any]],
+    probes: Sequence[Rule[Any]],
+    only: Sequence[str],
+    targets: Sequence[str],
+    baseline: str | None,
+) -> dict[str, Rule[Any]]:
+    """Those of the rules that send nothing.
+
+    Raises:
+        UsageError: what was asked for needs probes.
+    """
+    for flag, given in (("--probe-target", targets), ("--baseline", baseline)):
+        if given:
+            raise UsageError(flag, "is for the probes", "add --probe")
+    ids = {rule.id for rule in probes}
+    left = {id_: rule for id_, rule in wanted.items() if id_ not in ids}
+    if only and len(left) < len(wanted):
+        asked = next(id_ for id_ in wanted if id_ in ids)
+        raise UsageError("--only", f"{asked} sends packets", "add --probe")
+    return left
+
+
 def _expand(flag: str, names: Sequence[str], ids: Sequence[str]) -> set[str]:
     found: set[str] = set()
     for name in (part.strip() for given in names for part in given.split(",")):

@@ -109,6 +109,13 @@ def groups() -> list[tuple[str, tuple[Rule[Any], ...]]]:
     ]
 
 
+def probe_rules() -> list[Rule[Any]]:
+    """The checks of `--probe`, which send packets; no other command runs them."""
+    from sretool.triage.probe.checks import CHECKS
+
+    return list(CHECKS)
+
+
 def rules() -> list[Rule[Any]]:
-    """Every check there is, in the same order."""
+    """Every check that sends nothing, in the same order."""
     return [rule for _, group in groups() for rule in group]

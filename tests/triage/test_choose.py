@@ -7,14 +7,15 @@ import pytest
 from sretool.command.thresholds import with_thresholds
 from sretool.errors import UsageError
 from sretool.triage.choose import chosen
-from sretool.triage.domains import rules
+from sretool.triage.domains import probe_rules, rules
 
 EVERY = {rule.id: rule for rule in rules()}
 
 
 def test_ids_are_unique_and_every_rule_explains_itself() -> None:
-    assert len(EVERY) == len(rules())
-    for rule in rules():
+    every = [*rules(), *probe_rules()]
+    assert len({rule.id for rule in every}) == len(every)
+    for rule in every:
         assert rule.about, rule.id
         assert rule.reads
         assert rule.window

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from sretool.checks.catalogue import catalogue
-from sretool.triage.domains import groups
+from sretool.report.check import Rule
+from sretool.triage.domains import groups, probe_rules
 from tools.gen import walk
 
 Kind = Literal["none", "words", "list", "file", "interface", "host", "user", "command"]
@@ -39,11 +40,14 @@ def of(command: walk.Command | None, param: walk.Param) -> Value:
     if param.metavar == "ID" and command is not None:
         if command.words[0] == "checks":
             return Value("words", tuple(check.id for check in catalogue()))
-        return Value("words", tuple(rule.id for _, rules in groups() for rule in rules))
+        return Value("words", tuple(rule.id for rule in _judged()))
     if param.name == "set_":
-        rules = [rule for _, rules in groups() for rule in rules]
-        return Value("words", tuple(f"{rule.id}.{name}=" for rule in rules for name in rule.thresholds))
+        return Value("words", tuple(f"{rule.id}.{name}=" for rule in _judged() for name in rule.thresholds))
     return Value(_BY_METAVAR.get(param.metavar, "none"))
+
+
+def _judged() -> list[Rule[Any]]:
+    return [*(rule for _, rules in groups() for rule in rules), *probe_rules()]
 
 
 def early() -> dict[str, bool]:
