@@ -36,6 +36,7 @@ def build(sizer: Sizer, asked: Asked, stopped: EndReason | None = None) -> Mtu:
         cannot_see=asked.cannot_see,
         port=asked.port,
         path_mtu_bytes=sizer.path_mtu,
+        widest_way_bytes=_widest(sizer),
         reached=bool(sizer.arrivals()),
         end_reason=stopped or sizer.end or "unsettled",
         end_address=_refuser(sizer),
@@ -77,6 +78,11 @@ def _target(sizer: Sizer) -> tuple[int | None, bool | None]:
         return nearest, True
     # it answered only what was sent as far as we go
     return min(routers + 1, nearest), routers + 1 == nearest
+
+
+def _widest(sizer: Sizer) -> int | None:
+    largest = max((shot.size_bytes for shot in sizer.arrivals()), default=0)
+    return largest if sizer.path_mtu is not None and largest > sizer.path_mtu else None
 
 
 def _refuser(sizer: Sizer) -> str | None:

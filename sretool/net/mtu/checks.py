@@ -113,11 +113,18 @@ def _hole(mtu: Mtu, hole: BlackHole, hanging: list[Connection], rule: Rule[Mtu])
         )
     after = hole.after.address or mtu.address
     steps = [f"sretool sockets list 'dst {mtu.address.partition('%')[0]}'"] if hanging else []
+    remedy = ""
+    if hole.advertised_mtu_bytes is not None:
+        remedy = (
+            f"mend the MTU that {place(hole.after)} advertises; until then clamp the MSS to what passes, "
+            "or lower the mtu of the route here"
+        )
     return rule.finding(
         "critical",
         summary,
         subject=Subject(kind="hop", id=after, name=place(hole.after)),
         evidence=evidence,
+        remedy=remedy,
         next=[*steps, f"sretool net route {mtu.address}"],
     )
 
@@ -181,7 +188,7 @@ def way_back(mtu: Mtu, rule: Rule[Mtu]) -> Iterator[Finding]:
 def wrong(advice: Advice, family: int) -> str:
     """What is wrong with an advertised MTU; empty: nothing."""
     if advice.mtu_bytes == 0:
-        return "names no MTU (0): a sender can only guess"
+        return "says what is too big, and not what fits (0)"
     if advice.mtu_bytes >= advice.asked_bytes:
         return f"advertises {advice.mtu_bytes} bytes for a packet of {advice.asked_bytes}"
     if advice.passes_bytes is not None and advice.mtu_bytes > advice.passes_bytes:
@@ -240,6 +247,8 @@ def reduced(mtu: Mtu, rule: Rule[Mtu]) -> Iterator[Finding]:
         return
     said = [advice for advice in mtu.advertised if advice.mtu_bytes == mtu.path_mtu_bytes]
     who = f", as {place(Place(said[0].ttl, said[0].address))} says" if said else ""
+    if mtu.widest_way_bytes is not None:
+        who += f"; on another way {mtu.widest_way_bytes} got there, so it depends on a load balancer"
     yield rule.finding(
         "info",
         f"packets to {mtu.address} may have {mtu.path_mtu_bytes} bytes of the {mtu.asked_bytes} asked{who}",

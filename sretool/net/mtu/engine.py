@@ -161,13 +161,15 @@ class Sizer(Probing):
         )
 
     def _arrived_at(self, size: int) -> list[Shot]:
-        """Of what was asked with exactly that size or more, what proves that it arrives."""
-        return self.arrivals(size)
+        """What proves that it arrives. A larger one may have gone another way."""
+        return [shot for shot in self.arrivals(size) if shot.size_bytes == size]
 
     def _outcome(self, size: int, after: int) -> Outcome:
-        if self._arrived_at(size):
+        said = self._said(size, after)
+        # of several ways the narrowest counts
+        if self._arrived_at(size) and (said is None or not self.usable(said, size)):
             return "passes"
-        if self._said(size, after) is not None:
+        if said is not None:
             return "advertised"
         if self.unreachable():
             return "refused"

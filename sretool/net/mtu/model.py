@@ -126,6 +126,10 @@ class Mtu(Struct):
         Optional[int],
         Meta(description="largest packet that gets to the target in one piece; null: not known"),
     ]
+    widest_way_bytes: Annotated[
+        Optional[int],
+        Meta(description="larger packets that got there too, by another way of a load balancer; null: none"),
+    ]
     reached: Annotated[bool, Meta(description="the target answered a probe of whatever size")]
     end_reason: Annotated[
         EndReason,

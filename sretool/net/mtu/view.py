@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sretool.command.run import Look
-from sretool.net.mtu.checks import between
-from sretool.net.mtu.model import Hop, Mtu
+from sretool.net.mtu.checks import between, place, wrong
+from sretool.net.mtu.model import Hop, Mtu, Place
 from sretool.report.table import Block, Column, Line, Lines, Style, Table
 from sretool.report.units import count_text, ms_text
 
@@ -56,7 +56,8 @@ def _notes(data: Mtu) -> dict[int, tuple[str, Style]]:
     notes: dict[int, tuple[str, Style]] = {}
     for advice in data.advertised:
         if advice.ttl is not None:
-            notes[advice.ttl] = (f"says that {advice.mtu_bytes} fits behind it", "")
+            fault = wrong(advice, 6 if ":" in data.address else 4)
+            notes[advice.ttl] = (fault, "warning") if fault else (f"says that {advice.mtu_bytes} fits", "")
     for hole in (data.black_hole, *data.further_black_holes):
         if hole is not None and hole.before is not None and hole.before.ttl is not None:
             notes[hole.before.ttl] = (f"nothing over {hole.passes_bytes} gets here", "critical")
@@ -69,6 +70,12 @@ def _notes(data: Mtu) -> dict[int, tuple[str, Style]]:
 
 def _end(data: Mtu) -> Iterator[Line]:
     yield _verdict(data)
+    known = [hop for hop in data.hops if hop.mtu_bytes is not None]
+    if not data.reached and data.black_hole is None and known:
+        last = place(Place(known[-1].ttl, known[-1].address))
+        yield f"{known[-1].mtu_bytes} bytes get as far as {last}"
+    if data.widest_way_bytes is not None:
+        yield [(f"up to {data.widest_way_bytes} bytes got there on another way: a load balancer", "warning")]
     yield _beliefs(data)
     if data.way_back is not None:
         yield [(f"echo replies over {data.way_back.passes_bytes} bytes do not come back", "warning")]
@@ -76,7 +83,7 @@ def _end(data: Mtu) -> Iterator[Line]:
     if data.connections:
         sizes = sorted({row.packet_bytes for row in data.connections if row.packet_bytes is not None})
         of = "" if not sizes else f", packets of up to {sizes[-1]} bytes"
-        hang = f"; {hanging} of them hang" if hanging else ""
+        hang = f"; {hanging} of them {'hangs' if hanging == 1 else 'hang'}" if hanging else ""
         style: Style = "critical" if hanging else ""
         yield [(f"{count_text(len(data.connections), 'live TCP connection')} to it{of}{hang}", style)]
     for verdict in data.checks:

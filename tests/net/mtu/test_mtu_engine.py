@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from paths import Node, Path, Service, straight
+from paths import Node, Path, Service, Split, router, straight
 from sim_sizes import SimSizes
 
 from sretool.net.mtu import build, sizes
@@ -225,6 +225,19 @@ def test_refused_on_the_way() -> None:
     assert found.path_mtu_bytes is None
     path.nodes(3)[0].refuse = (3, 1)
     assert measure(path)[0].end_reason == "unreachable"
+
+
+def test_of_several_ways_the_narrowest_counts() -> None:
+    for seed in range(6):
+        path = straight(6)
+        legs: list[list[Any]] = [[[router(3, 30.0, leg=1, mtu=1400)]], [[router(3, 30.0, leg=2)]]]
+        path.hops[2] = Split(legs)
+        path.seed = seed
+        found, _ = measure(path)
+        assert (found.path_mtu_bytes, found.black_hole) == (1400, None)
+        assert [told.mtu_bytes for told in found.advertised] == [1400]
+        assert found.widest_way_bytes in (1500, None)
+        assert found.hops[2].addresses
 
 
 def test_the_deadline_is_kept() -> None:

@@ -80,7 +80,7 @@ def test_quotes_of_something_else_are_counted_and_no_more() -> None:
     assert data["stray_replies"] >= 1
 
 
-@pytest.mark.parametrize(("advertised", "words"), [(0, "names no MTU"), (1450, "advertises 1450")])
+@pytest.mark.parametrize(("advertised", "words"), [(0, "not what fits"), (1450, "advertises 1450")])
 def test_a_router_that_lies(advertised: int, words: str) -> None:
     with TunLab(narrow(straight(6), 3, 1372, ptb=advertised)) as lab:
         outcome = mtu(lab, uid=NOBODY)
