@@ -108,6 +108,8 @@ class Session:
     def _needs_one_flow(self) -> None:
         if self.network.flow != "fixed" or self.network.method == "icmp-datagram":
             self.network.close()
+            if self._ask.method == "sockets":
+                raise UsageError("--method", "--ecmp chooses the flow of each probe: raw", "leave it out")
             raise Denied("--ecmp", "needs CAP_NET_RAW to choose which flow each probe is of", "run with sudo")
 
     def _told(self, listener: Listener | None) -> Listener | None:
