@@ -133,6 +133,7 @@ def balanced() -> Trace:
         EcmpHop(ttl, "per-flow" if nodes else "silent", [_node(address, [1]) for address in nodes], [], 0, 0)
         for ttl, nodes in hops
     ]
+    found[1].nodes[0].name = "leg-1.lab"
     legs = [_leg("10.0.2.1", 0.33, "loses"), _leg("10.0.2.2", 0.0, "clear")]
     path.ecmp = Ecmp(
         confidence_ratio=0.95,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from msgspec import UNSET
 
-from sretool.net.trace.ecmp.model import Ecmp, Link
+from sretool.net.trace.ecmp.model import Ecmp, Link, Node
 from sretool.net.trace.model import Host, Path, Trace
 from sretool.report.answer import Finding
 from sretool.report.escape import escape
@@ -90,7 +90,8 @@ def _by_hop(graph: _Graph, path: Path, here: str) -> list[str]:
         if not hop.hosts:
             silent += 1
             continue
-        hosts = [_host(graph, path, host, hop.ttl, hop.loss_ratio) for host in hop.hosts]
+        loss_ratio = hop.loss_ratio if len(hop.hosts) == 1 else None  # of several: nobody knows whose
+        hosts = [_host(graph, path, host, hop.ttl, loss_ratio) for host in hop.hosts]
         for start in last:
             for end in dict.fromkeys(hosts):
                 graph.edge(start, end, *_past(silent, len(last) > 1 and len(hosts) > 1))
@@ -111,16 +112,16 @@ def _host(graph: _Graph, path: Path, host: Host, ttl: int, loss_ratio: float | N
 
 
 def _label(
-    path: Path, address: str, host: Host | None, rtt_ms: float | None, loss_ratio: float | None
+    path: Path, address: str, host: Host | Node, rtt_ms: float | None, loss_ratio: float | None
 ) -> tuple[str, ...]:
     """A host's name, address and AS, what it takes to get there, and what is lost."""
     names = [address]
-    name = (host.name if host else None) or ""
+    name = host.name or ""
     if address == path.address and path.target not in (address, name):
         names.insert(0, path.target)
     if name:
         names.insert(0, name)
-    if host and host.origin and host.origin.asn is not None:
+    if host.origin and host.origin.asn is not None:
         names.append(f"AS{host.origin.asn} {host.origin.name or ''}".rstrip())
     figures = [] if rtt_ms is None else [f"{ms_text(rtt_ms)} ms"]
     figures += [f"loss {ratio_text(loss_ratio)}"] if loss_ratio else []
@@ -133,15 +134,13 @@ def _target(path: Path, address: str | None) -> list[str]:
 
 
 def _by_flow(graph: _Graph, path: Path, here: str, ecmp: Ecmp) -> list[str]:
-    """The links that flows were seen to take; who they are is known from the hops."""
-    known = {host.address: host for hop in path.hops for host in hop.hosts}
-    lost = {hop.ttl: hop.loss_ratio for hop in path.hops}
+    """The links that flows were seen to take, and the legs that lose."""
     legs = {leg.address: leg for diamond in ecmp.diamonds for leg in diamond.legs}
     for hop in ecmp.hops:
         for node in hop.nodes:
             leg = legs.get(node.address)
-            loss_ratio = lost.get(hop.ttl) if leg is None else leg.loss_ratio
-            label = _label(path, node.address, known.get(node.address), node.rtt_avg_ms, loss_ratio)
+            loss_ratio = None if leg is None else leg.loss_ratio
+            label = _label(path, node.address, node, node.rtt_avg_ms, loss_ratio)
             style = ["color=red"] if leg is not None and leg.verdict == "loses" else []
             graph.node(node.address, label, *style, *_target(path, node.address))
     links: dict[tuple[str, str], list[Link]] = {}

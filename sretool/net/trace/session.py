@@ -17,12 +17,13 @@ from sretool.errors import DeadlineReached, Denied, NetworkError, NoRoute, Sreto
 from sretool.net.trace.build import Asked, build
 from sretool.net.trace.drive import Drive, Listener
 from sretool.net.trace.engine import Plan, Shot, Tracer
-from sretool.net.trace.model import EndReason, Path
+from sretool.net.trace.model import EndReason, Host, Path
 from sretool.probe.live import Leaving, LiveNetwork, Transport, open_network
 from sretool.probe.network import Reply
 from sretool.probe.resolve import Address, resolve
 
 if TYPE_CHECKING:
+    from sretool.net.trace.ecmp.model import Node
     from sretool.net.trace.ecmp.search import Search
     from sretool.probe.names import Names
 
@@ -236,22 +237,31 @@ class Session:
         """What is known of every host by now."""
         paths = [self._path(target) for target in self.targets]
         if self._names is not None:
-            from sretool.probe.names import GRACE_S
-
-            left_s = self.drive.stop_at - time.monotonic()
-            going_on = self.cut_short or (paths[0].rounds > 1 and not self._run.over)
-            try:
-                known = self._names.collect(0.0 if going_on else max(0.0, min(GRACE_S, left_s)))
-            except KeyboardInterrupt:
-                self._run.interrupted = True
-                known = self._names.collect(0.0)
-            self._run.errors += known.errors
-            for host in (host for path in paths for hop in path.hops for host in hop.hosts):
-                if self._names.want_names:
-                    host.name = known.names.get(host.address or "")
-                if self._names.want_origins:
-                    host.origin = known.origins.get(host.address or "")
+            self._name(paths, self._names)
         return paths
+
+    def _name(self, paths: list[Path], names: Names) -> None:
+        """Give every host what is known of it by now, or a moment later where this is the end."""
+        from sretool.probe.names import GRACE_S
+
+        hosts: list[Host | Node] = [host for path in paths for hop in path.hops for host in hop.hosts]
+        for path in paths:
+            hosts += [node for hop in path.ecmp.hops for node in hop.nodes] if path.ecmp else []
+        for host in hosts:
+            names.ask(host.address)
+        left_s = self.drive.stop_at - time.monotonic()
+        going_on = self.cut_short or (paths[0].rounds > 1 and not self._run.over)
+        try:
+            known = names.collect(0.0 if going_on else max(0.0, min(GRACE_S, left_s)))
+        except KeyboardInterrupt:
+            self._run.interrupted = True
+            known = names.collect(0.0)
+        self._run.errors += known.errors
+        for host in hosts:
+            if names.want_names:
+                host.name = known.names.get(host.address or "")
+            if names.want_origins:
+                host.origin = known.origins.get(host.address or "")
 
     def close(self) -> None:
         """Close every socket."""

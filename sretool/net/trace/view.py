@@ -8,6 +8,7 @@ from typing import NamedTuple
 from msgspec import UNSET
 
 from sretool.command.run import Look
+from sretool.net.trace import named
 from sretool.net.trace.model import Hop, Host, LossVerdict, Path, Trace
 from sretool.probe.icmp import ECHO_REPLY, TIME_EXCEEDED
 from sretool.report.table import Block, Column, Line, Lines, Style, Table
@@ -57,17 +58,13 @@ def _head(path: Path) -> str:
 
 
 def _table(path: Path, verbose: bool) -> Table[_Row]:
-    hosts = [host for hop in path.hops for host in hop.hosts]
+    rows = list(_rows(path, verbose))
     columns: list[Column[_Row]] = [
         Column("TTL", lambda row: row.ttl, right=True),
         Column("ADDRESS", lambda row: row.address, flexible=True, least=15, style=_style),
+        *named.columns(rows, lambda row: row.host),
+        *(_of_rounds() if path.rounds > 1 else _of_burst()),
     ]
-    if any(host.name is not UNSET for host in hosts):
-        columns.append(Column("NAME", _name, flexible=True, least=20, drop=1))
-    if any(host.origin is not UNSET for host in hosts):
-        columns.append(Column("AS", _origin, flexible=True, least=8, drop=2))
-    columns += _of_rounds() if path.rounds > 1 else _of_burst()
-    rows = list(_rows(path, verbose))
     if path.rounds == 1 or any(row.answer for row in rows):
         columns.append(Column("ANSWER", lambda row: row.answer, flexible=True, least=8, style=_answer_style))
     return Table(columns, rows, empty="no probe was sent")
@@ -100,17 +97,6 @@ def _of_rounds() -> list[Column[_Row]]:
 
 def _ms(row: _Row, name: str) -> str:
     return ms_text(getattr(row.host, name) if row.host else None)
-
-
-def _name(row: _Row) -> str:
-    return "" if row.host is None else (row.host.name or "-")
-
-
-def _origin(row: _Row) -> str:
-    if row.host is None or not row.host.origin:
-        return "" if row.host is None else "-"
-    origin = row.host.origin
-    return "-" if origin.asn is None else f"AS{origin.asn} {origin.name or ''}".rstrip()
 
 
 def _style(row: _Row) -> Style:

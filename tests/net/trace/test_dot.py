@@ -90,7 +90,7 @@ def simple() -> Trace:
         traces.hop(3),
         traces.hop(4, traces.host("10.0.4.1", 40.0), traces.host("10.0.4.2", 41.0), loss_ratio=0.25),
         traces.hop(5, traces.host("10.0.5.1", 50.0), traces.host("10.0.5.2", 51.0)),
-        traces.hop(6, traces.host("10.9.0.9", 60.0, origin=Origin(64500, None, "Nine & Co"))),
+        traces.hop(6, traces.host("10.9.0.9", 60.0, origin=Origin(64500, None, "Nine & Co")), loss_ratio=0.5),
     )
 
 
@@ -98,8 +98,8 @@ def test_hosts_silent_hops_and_what_was_not_seen() -> None:
     graph = read(dot(simple(), []))
     assert graph.label(HERE) == ["10.0.0.254", "this host"]
     assert graph.label("10.0.0.1") == ["core-1.lab", "10.0.0.1", "1.50 ms"]
-    assert graph.label("10.0.4.2") == ["10.0.4.2", "41.0 ms, loss 25.0%"]
-    assert graph.label("10.9.0.9") == ["web-1", "10.9.0.9", "AS64500 Nine & Co", "60.0 ms"]
+    assert graph.label("10.0.4.2") == ["10.0.4.2", "41.0 ms"], "whose loss it is, of two, nobody knows"
+    assert graph.label("10.9.0.9") == ["web-1", "10.9.0.9", "AS64500 Nine & Co", "60.0 ms, loss 50.0%"]
     assert graph.nodes["10.9.0.9"]["peripheries"] == "2"
     assert graph.edges[HERE, "10.0.0.1"] == {}
     assert graph.edges["10.0.0.1", "10.0.4.1"] == {"style": "dashed", "label": "2 silent hops"}

@@ -18,7 +18,7 @@ import mmdb
 import pytest
 from cli import NOBODY, ROOT, Outcome, environment, sretool
 from lab_tun import TunLab
-from paths import Node, straight
+from paths import Node, Split, router, straight
 
 pytestmark = pytest.mark.lab
 
@@ -175,6 +175,20 @@ def test_the_forms_of_a_path_with_odd_names(lab: TunLab) -> None:
     assert f'label="{BROKEN}\\n10.99.0.3'.replace("\\027", "\\\\027") in graph
     assert '"10.99.0.2" -> "10.99.0.3"\n' in graph
     assert BROKEN in text
+
+
+def test_the_hosts_that_only_ecmp_finds_have_names_too() -> None:
+    path = straight(4, 10.0)
+    path.hops[1:2] = [Split([[[router(2, 20.0, leg=leg)]] for leg in range(4)])]
+    with TunLab(path) as lab, name_server(lab) as server:
+        outcome = trace(lab, "--json", "--ecmp", "--resolve", "--resolver", server)
+    nodes = {
+        node["address"]: node["name"] for hop in outcome.json["data"]["ecmp"]["hops"] for node in hop["nodes"]
+    }
+    assert len(nodes) == 7
+    assert nodes["10.99.0.2"] == "core-2.lab"
+    assert nodes["10.99.3.2"] is None
+    assert nodes["10.99.255.1"] == "web-1.lab"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from sretool.probe.origins import Origin
+
 Balancing = Literal["none", "per-flow", "per-packet", "unknown", "silent"]
 LegVerdict = Literal["clear", "loses", "unclear", "unknown"]
 
@@ -33,6 +35,10 @@ class Node(Struct):
     rtt_min_ms: Annotated[float | None, Meta(description="quickest answer")]
     rtt_avg_ms: Annotated[float | None, Meta(description="mean of its answers")]
     rtt_max_ms: Annotated[float | None, Meta(description="slowest answer")]
+    name: Annotated[
+        str | UnsetType | None, Meta(description="its name by reverse DNS; null: none, or not in time")
+    ] = UNSET
+    origin: Annotated[Origin | UnsetType | None, Meta(description="its AS; null: not known")] = UNSET
 
 
 class EcmpHop(Struct):

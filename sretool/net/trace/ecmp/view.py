@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from sretool.net.trace import named
 from sretool.net.trace.ecmp.model import Diamond, Ecmp, EcmpHop, Leg, LegSocket, Node
 from sretool.probe.icmp import ECHO_REPLY, TIME_EXCEEDED
 from sretool.report.table import Block, Column, Line, Lines, Style, Table
@@ -34,19 +35,21 @@ class _Row(NamedTuple):
     leg: Leg | None
     answer: str
     silent: bool = False
+    node: Node | None = None
 
 
 def ways(data: Ecmp) -> list[Block]:
     """The hops with their legs, and what is known of the whole."""
+    rows = list(_rows(data))
     columns: list[Column[_Row]] = [
         Column("TTL", lambda row: row.ttl, right=True),
         Column("ADDRESS", lambda row: row.address, flexible=True, least=15, style=_dim),
+        *named.columns(rows, lambda row: row.node),
         Column("SHARE", lambda row: "" if row.share is None else f"{row.share:.0%}", right=True),
         Column(
             "AVG ms", lambda row: ms_text(row.rtt_ms) if row.rtt_ms is not None else "", right=True, drop=1
         ),
     ]
-    rows = list(_rows(data))
     if any(row.leg is not None for row in rows):
         columns += [
             Column("END ms", _to_end, right=True, drop=2),
@@ -79,6 +82,7 @@ def _rows(data: Ecmp) -> Iterator[_Row]:
                 node.rtt_avg_ms,
                 leg,
                 _said(node, hop),
+                node=node,
             )
         if unheard is not None:
             ttl = "" if hop.nodes else str(hop.ttl)
