@@ -6,7 +6,6 @@ Standard library only.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 from collections.abc import Iterator
 
@@ -23,6 +22,8 @@ def inside(netns: str | None) -> Iterator[None]:
     if netns is None:
         yield
         return
+    import ctypes  # only they pay for it who enter one
+
     libc = ctypes.CDLL(None, use_errno=True)
     ours = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:

@@ -7,9 +7,9 @@ time: whoever reads the socket checks everything again.
 
 from __future__ import annotations
 
-import ctypes
 import socket
 import struct
+from array import array
 from collections.abc import Iterable
 
 from sretool.probe.packet import ECHO_REPLY
@@ -29,10 +29,9 @@ def attach(opened: socket.socket, program: Program) -> None:
     """Let through what the program accepts, from now on; everything, when it is too long for a kernel."""
     if len(program) > _MOST:
         program = [_ACCEPT]
-    code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in program))
-    opened.setsockopt(
-        socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", len(program), ctypes.addressof(code))
-    )
+    code = array("B", b"".join(struct.pack("=HBBI", *step) for step in program))
+    address, _length = code.buffer_info()
+    opened.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", len(program), address))
 
 
 def _start(family: int) -> Program:

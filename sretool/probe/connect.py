@@ -34,6 +34,7 @@ class ConnectNetwork(PerProbe):
     cannot_see: Sequence[str] = (
         "NAT rewrites",
         "unequal legs of one flow",
+        "duplicate answers",
         "the TTL of the target's answer",
         "whether a firewall of this host drops the SYNs",
     )

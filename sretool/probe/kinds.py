@@ -24,6 +24,7 @@ from sretool.probe.quote import Quote
 
 PAYLOAD_BYTES = 32  # 60 bytes a packet over IPv4, as traceroute's
 LEAST_BYTES = 2  # room for what makes the checksum come out
+MARK_BYTES = 12  # that, and what says whose and which it is
 _KEYS = 0xFFFE  # checksums 0 and 0xFFFF are the same (RFC 768), and identification 0 the kernel fills in
 
 
@@ -89,8 +90,8 @@ class _Marked:
         return (b"\0\0" + self._token + struct.pack("!I", key)).ljust(size, b"\0")[:size]
 
     def marked_key(self, transport: bytes) -> int | None:
-        payload = transport[self.header : self.header + 12]
-        if len(payload) < 12 or payload[2:8] != self._token:
+        payload = transport[self.header : self.header + MARK_BYTES]
+        if len(payload) < MARK_BYTES or payload[2:8] != self._token:
             return None
         return int.from_bytes(payload[8:], "big")
 

@@ -7,6 +7,7 @@ checksum. The sequence number tells the probes of a flow apart, in echo replies 
 from __future__ import annotations
 
 import errno
+import os
 import select
 import socket
 import time
@@ -18,7 +19,7 @@ from sretool.probe import errqueue, outgoing, packet
 from sretool.probe.kinds import Icmp, Path
 from sretool.probe.live import Flow, Leaving, Method
 from sretool.probe.network import Probe, Reply
-from sretool.probe.perprobe import AT_ONCE
+from sretool.probe.perprobe import AT_ONCE, more_files
 from sretool.probe.quote import Quote
 from sretool.probe.resolve import Address
 from sretool.probe.sent import Memory, Sent
@@ -55,7 +56,7 @@ class PingNetwork:
         self._leaving = leaving
         self._kind = Icmp(0)
         self._memory = Memory(self._kind)
-        self._number = 0
+        self._number = int.from_bytes(os.urandom(2), "big")  # other processes count from elsewhere
         self._started_at = time.monotonic()
         self._targets: list[_Target] = []
         self._sockets: dict[tuple[int, int], _Socket] = {}
@@ -71,6 +72,7 @@ class PingNetwork:
                 "--protocol udp needs no right; or: sudo sysctl net.ipv4.ping_group_range='0 2147483647'",
             ) from None
         self._epoll = select.epoll()
+        more_files()
 
     def add(self, target: Address) -> int:
         source = outgoing.source_of(self._leaving, target)

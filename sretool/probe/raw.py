@@ -9,6 +9,7 @@ for, it answers with a RST: the application never sees a connection.
 from __future__ import annotations
 
 import errno
+import os
 import select
 import socket
 import struct
@@ -22,6 +23,7 @@ from sretool.probe.heard import Heard, Target
 from sretool.probe.kinds import Icmp, Kind, Path, Tcp, Udp
 from sretool.probe.live import Flow, Leaving, Method, Transport
 from sretool.probe.network import Probe, Reply
+from sretool.probe.perprobe import more_files
 from sretool.probe.resolve import Address
 from sretool.probe.sent import Memory, Sent
 
@@ -61,7 +63,7 @@ class RawNetwork:
         self._leaving = leaving
         self._memory = Memory(kind)
         self._heard = Heard(kind, leaving.port, self._memory)
-        self._number = 0
+        self._number = int.from_bytes(os.urandom(2), "big")  # other processes count from elsewhere
         self._ports: dict[tuple[int, int], int] = {}
         self._borrowed: set[tuple[int, int]] = set()
         self._open: list[socket.socket] = []
@@ -70,6 +72,7 @@ class RawNetwork:
         self._segments: dict[int, socket.socket] = {}
         self._readers: dict[int, tuple[socket.socket, _Read]] = {}
         self._epoll = select.epoll()
+        more_files()
         try:
             self._raw(4, socket.IPPROTO_RAW, leaving).close()
         except OSError as error:

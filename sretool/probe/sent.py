@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sretool.probe.kinds import Kind, Path
+from sretool.probe.kinds import MARK_BYTES, Kind, Path
 from sretool.probe.quote import Quote
 
 REMEMBERED = 32768  # half of the 16-bit keys: a late answer never meets its key's next owner
@@ -80,8 +80,7 @@ class Memory:
         sent = self._by_key.get(kind.quoted_key(quote))
         if sent is not None and sent.path.target == quote.destination:
             ours = transport[kind.addressing] == sent.transport[kind.addressing]
-            # over IPv6 a checksum alone is no proof where the source shows that a NAT changed it
-            proof = kind.sure or quote.id is not None or quote.source == sent.path.source
+            proof = kind.sure or self._proof(quote, sent)
             if proof and (ours or kind.sure) and self._same(transport, sent):
                 return Match(sent, self._rewritten(quote, sent))
         marked = kind.marked_key(transport)
@@ -92,6 +91,17 @@ class Memory:
         if kind.method == "tcp-raw" and before in self._by_key:
             return None  # the RST behind a SYN
         return Match(None) if self._maybe_ours(transport) else None
+
+    def _proof(self, quote: Quote, sent: Sent) -> bool:
+        """Whether what is quoted is enough to know it by. The payload is; where that is cut off, an ICMP
+        identifier may be another process's too, and over IPv6 a checksum may be a NAT's.
+        """
+        kind, transport = self._kind, quote.transport
+        if len(transport) >= kind.header + MARK_BYTES:
+            return True
+        if kind.method == "icmp-raw":
+            return transport[kind.checksum] in (sent.transport[kind.checksum], b"\0\0")
+        return quote.id is not None or quote.source == sent.path.source
 
     def _same(self, transport: bytes, sent: Sent) -> bool:
         """Whether they are the same but for what a NAT may rewrite."""

@@ -149,6 +149,22 @@ def test_how_it_leaves(networks: Any, lab: RouterLab, transport: Transport, fami
         network.send(Probe(9, 1, size_bytes=1501))
 
 
+@transports
+def test_a_link_local_target(transport: Transport, lab: RouterLab) -> None:
+    shown = lab.run(lab.nodes[1], "ip", "-6", "-o", "addr", "show", "dev", "left", "scope", "link")
+    address = shown.split("inet6 ")[1].partition("/")[0]
+    with inside(f"/run/netns/{lab.us}"):
+        network = RawNetwork(transport, Leaving())
+        target = Address(6, address, socket.if_nametoindex("right"))
+        network.add(target)
+        network.send(Probe(4, 9))
+        (reply,) = collect(network, 1)
+        network.close()
+    assert (reply.probe, word(reply, 6), reply.target) == (4, CLOSED[transport], 0)
+    assert (reply.address or "").partition("%")[0] == address
+    assert "%" in (reply.address or "")
+
+
 @pytest.mark.parametrize(
     ("more", "raised", "said"),
     [

@@ -148,3 +148,10 @@ def test_old_probes_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(Icmp, 4)
     assert bench.memory.match(bench.quote(15)) == Match(bench.sent[15], False)
     assert bench.memory.match(bench.quote(14)) == Match(None)
+
+
+def test_another_process_with_our_identifier() -> None:
+    bench = Bench(Icmp, 4)
+    short = bytearray(bench.sent[3].transport[:8])
+    short[2:4] = b"\x11\x22"
+    assert bench.memory.match(bench.quote(3, bytes(short))) == Match(None)
