@@ -59,7 +59,6 @@ class _Target:
     candidates: list[Address]
     tracer: Tracer
     address: Address
-    stopped: EndReason | None = None
     failures_told: int = field(default=0)
     search: Search | None = None
 
