@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import mtu
+from bench import ecmp, mtu
 from bench.crowd import root
 from bench.measure import RUNS, SRETOOL, Row, beside, once
 
@@ -26,6 +26,7 @@ def rows() -> Iterator[Row]:
     if root():
         yield from _traces()
         yield from mtu.rows()
+        yield from ecmp.rows()
     yield from _dns()
 
 

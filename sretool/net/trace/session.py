@@ -172,7 +172,7 @@ class Session:
         from sretool.net.trace.ecmp.search import Search
 
         for target in self.targets:
-            if self.cut_short or not target.tracer.hops:
+            if not target.tracer.hops:
                 continue
             target.search = Search.after(
                 self.network,
@@ -182,6 +182,9 @@ class Session:
                 stop_at=self.drive.stop_at,
                 echo=self._ask.protocol == "icmp",
             )
+            if self.cut_short:
+                target.search.look()
+                continue
             self._drive(target.search.run)
             if not (self._run.interrupted or target.search.overdue):
                 self._ride(target, target.search)

@@ -17,6 +17,8 @@ class HasWays(Protocol):
 
     target: str
     address: str
+    protocol: str
+    port: int | None
     ecmp: Ecmp | UnsetType
 
 
@@ -94,8 +96,15 @@ def _finding(path: HasWays, ecmp: Ecmp, diamond: Diamond, leg: Leg, rule: Rule[H
         f"{leg.loss_ratio or 0:.0%} of its packets{share}; the others {_rest(lost, sent)}",
         subject=Subject(kind="hop", id=leg.address or f"hop-{leg.ttl}", name=f"hop {leg.ttl} ({who})"),
         evidence=evidence,
-        next=[f"sretool net trace --ecmp --protocol tcp -p 443 {path.address}"],
+        next=_next(path),
     )
+
+
+def _next(path: HasWays) -> list[str]:
+    """Over TCP the connections that suffer are named; then they can be looked at."""
+    if path.protocol != "tcp":
+        return [f"sretool net trace --ecmp --protocol tcp -p 443 {path.address}"]
+    return [f"sretool sockets list --fields local_port,process,retransmits_total 'dst {path.address}'"]
 
 
 def _rest(lost: int, sent: int) -> str:

@@ -151,7 +151,7 @@ class Discovery:
         started = network.now()
         try:
             if first:
-                self._adopt(first)
+                self.adopt(first)
             else:
                 self._burst()
             self._settle()
@@ -210,7 +210,8 @@ class Discovery:
             raise self.volley.failures[0]
         self._wait(sent, sure=lambda: bool(self.graph.farthest()))
 
-    def _adopt(self, first: Sequence[Shot]) -> None:
+    def adopt(self, first: Sequence[Shot]) -> None:
+        """Know what the probes of another engine's first round have shown."""
         for shot in first:
             self.volley.adopt(shot)
             self._note(shot.flow, shot.ttl)
@@ -279,6 +280,8 @@ class Discovery:
     def _askable(self, flow: int, ttl: int) -> bool:
         limit = self._limit(ttl)
         if limit.level == 2 and not limit.left:
+            return False
+        if self.volley.untold and ttl >= (self.graph.farthest() or ttl):
             return False
         most = SLOW_TRIES if limit.level == 2 else TRIES if self.graph.seen.get(ttl) else 2
         return self._tries[flow, ttl] < most

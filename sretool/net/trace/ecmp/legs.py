@@ -146,6 +146,8 @@ def probe(discovery: Discovery, found: list[Diamond]) -> str:
             best = max((leg.received / leg.sent for leg in legs if leg.sent), default=0.0)
             if best < LIMITED:
                 whole = not volley.over
+                if volley.untold:
+                    return "the service's answers do not say which probe they answer: --protocol tcp does"
                 return f"{seen_by.address} limits its answers, or every leg loses: --protocol tcp may tell"
             if volley.over:
                 return "the deadline came first"

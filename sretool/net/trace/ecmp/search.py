@@ -8,7 +8,7 @@ from sretool.errors import SretoolError
 from sretool.host.source import Source
 from sretool.net.trace.ecmp import legs, sockets
 from sretool.net.trace.ecmp.build import build
-from sretool.net.trace.ecmp.engine import Discovery, Plan
+from sretool.net.trace.ecmp.engine import FIRST_FLOWS, Discovery, Plan
 from sretool.net.trace.ecmp.model import Ecmp
 from sretool.net.trace.ecmp.volley import Shot
 from sretool.net.trace.engine import Tracer
@@ -50,9 +50,12 @@ class Search:
             ),
             first_id=first_id,
         )
+        # where a service's answers do not say which probe they answer, the tracer tried a flow a hop
+        arrival = tracer.round.arrival
         search._first = [
             Shot(shot.id, shot.flow, shot.ttl, shot.sent_at, shot.replies[0] if shot.replies else None)
             for shot in tracer.round.shots
+            if shot.flow < FIRST_FLOWS or (arrival is not None and shot.ttl == arrival.ttl)
         ]
         if tracer.started_at is not None and tracer.ended_at is not None:
             search._first_s = tracer.ended_at - tracer.started_at
@@ -77,6 +80,13 @@ class Search:
             self.diamonds = legs.diamonds(self.discovery)
         if not self.overdue:
             self.loss_unknown = legs.probe(self.discovery, self.diamonds)
+
+    def look(self) -> None:
+        """Know what the first round showed, and ask no more."""
+        self.discovery.network_s = self._first_s
+        self.discovery.adopt(self._first)
+        self.discovery_ms = self._first_s * 1000
+        self.diamonds = legs.diamonds(self.discovery)
 
     def ride(self, source: Source, network: sockets.Borrows, target: Address, port: int, ours: str) -> None:
         """Find out which established TCP connections to the same port take which leg."""

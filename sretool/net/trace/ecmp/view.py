@@ -13,7 +13,7 @@ from sretool.report.units import count_text, ms_text
 
 FOLD = 3
 """So many silent hops in a row are one line."""
-MOST_SOCKETS = 6
+MOST_SOCKETS = 12
 MOST_UNFINISHED = 4
 
 _VERDICTS = {"clear": "ok", "loses": "loses packets", "unclear": "not apart", "unknown": "not known"}
@@ -170,15 +170,20 @@ def _stretch(diamond: Diamond, data: Ecmp) -> Iterator[Line]:
     yield line
     for leg in diamond.legs:
         if leg.verdict == "loses" and isinstance(leg.sockets, list) and leg.sockets:
-            shown = ", ".join(map(_socket, leg.sockets[:MOST_SOCKETS]))
-            more = len(leg.sockets) - MOST_SOCKETS
             which = leg.address or "the silent leg"
-            rest = f" and {more} more" if more > 0 else ""
-            yield [(f"sockets of this host that take {which}: {shown}{rest}", "critical")]
+            yield [(f"our own connections on {which}: {_owners(leg.sockets)}", "critical")]
     if isinstance(data.sockets_unknown, str) and data.sockets_unknown:
         yield f"which sockets take which leg is not known: {data.sockets_unknown}"
 
 
-def _socket(socket: LegSocket) -> str:
-    owner = f" ({socket.process} {socket.pid})" if socket.process and socket.pid else ""
-    return f"{socket.protocol} port {socket.local_port}{owner}"
+def _owners(sockets: list[LegSocket]) -> str:
+    """`nginx (812) ports 40000, 40002; ports 51000`: by who holds them."""
+    by_owner: dict[str, list[str]] = {}
+    for row in sockets[:MOST_SOCKETS]:
+        owner = f"{row.process or 'process'} ({row.pid}) " if row.pid is not None else ""
+        by_owner.setdefault(owner, []).append(str(row.local_port))
+    named = "; ".join(
+        f"{owner}port{'s' if len(ports) > 1 else ''} {', '.join(ports)}" for owner, ports in by_owner.items()
+    )
+    more = len(sockets) - MOST_SOCKETS
+    return f"{named}, and {count_text(more, 'more connection')}" if more > 0 else named

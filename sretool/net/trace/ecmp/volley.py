@@ -45,6 +45,7 @@ class Volley:
         self.shots: list[Shot] = []
         self.fresh: list[Shot] = []  # answered since they were last taken
         self.strays: list[Reply] = []
+        self.untold = False  # the target answers, and nothing says which probe
         self.failures: list[SendFailed] = []
         self.slowest_s: dict[int, float] = {}
         self.next_id = first_id
@@ -88,6 +89,8 @@ class Volley:
             shot = None if reply.probe is None else self._by_id.get(reply.probe)
             if shot is None:
                 self.strays.append(reply)
+                # a service's datagram quotes nothing: of one flow it cannot be told which probe got there
+                self.untold |= reply.kind == "datagram" and reply.target == self.target
             elif shot.reply is None:
                 shot.reply = reply
                 self.heard(shot)

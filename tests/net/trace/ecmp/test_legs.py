@@ -17,7 +17,8 @@ from sretool.report.check import Verdict, judge
 
 
 def judged(ecmp: Ecmp | Any, path: Path) -> tuple[Verdict, list[Finding]]:
-    ((verdict, findings),) = judge(CHECKS, SimpleNamespace(target="web", address=path.target, ecmp=ecmp))
+    about = SimpleNamespace(target="web", address=path.target, protocol="icmp", port=None, ecmp=ecmp)
+    ((verdict, findings),) = judge(CHECKS, about)
     return verdict, findings
 
 

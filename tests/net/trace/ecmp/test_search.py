@@ -7,7 +7,7 @@ import itertools
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from paths import PORT_UNREACHABLE, Element, Node, Path, Split, router, straight, target
+from paths import PORT_UNREACHABLE, Element, Node, Path, Service, Split, router, straight, target
 from sim_network import SimNetwork
 from ways import diamond, every_way, found, leg, nodes_of, searched
 
@@ -264,6 +264,40 @@ def test_one_way_costs_no_more_than_the_trace() -> None:
     search.run()
     assert len(network.sent) == sent
     assert search.answer().network_ms <= 120 * 1.05
+
+
+def test_a_service_whose_answers_name_no_probe() -> None:
+    """The tracer finds the end with a flow a hop; the legs are found all the same, and no time is lost."""
+    path = diamond(2)
+    assert path.end is not None
+    path.end.service = Service(udp="open")
+    path.end.stray = True
+    network = SimNetwork(path, flow="fixed", transport="udp")
+    tracer = Tracer(TracerPlan(path.target, 4, queries=6, flows=6))
+    drive = Drive(network, [tracer])
+    drive.run()
+    search = Search.after(
+        network, tracer, flows=256, first_id=drive.next_id(), stop_at=float("inf"), echo=False
+    )
+    search.run()
+    ecmp = search.answer()
+    assert len(found(ecmp)[4]) == 2
+    assert ecmp.hops[-1].ttl <= 7
+    assert ecmp.network_ms < 3500
+
+
+def test_a_tracer_that_was_cut_short() -> None:
+    path = diamond(4)
+    network = SimNetwork(path, flow="fixed", transport="icmp")
+    tracer = Tracer(TracerPlan(path.target, 4, queries=6, flows=6))
+    drive = Drive(network, [tracer], stop_at=network.now() + 0.045)
+    drive.run()
+    search = Search.after(network, tracer, flows=256, first_id=99, stop_at=drive.stop_at, echo=True)
+    search.look()
+    ecmp = search.answer()
+    assert len(ecmp.hops) == 4
+    assert not ecmp.complete
+    assert {lacking.why for lacking in ecmp.unfinished} == {"time"}
 
 
 # random paths

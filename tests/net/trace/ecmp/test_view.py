@@ -18,7 +18,7 @@ def shown(
     for stretch in ecmp.diamonds:
         for each in stretch.legs:
             each.sockets = [
-                LegSocket("tcp", "10.99.0.254", 40000 + n, "established", 812 + n, "nginx")
+                LegSocket("tcp", "10.99.0.254", 40000 + n, "established", 812 + n // 5, "nginx")
                 for n in range(ports)
             ]
     out = io.StringIO()
@@ -33,7 +33,7 @@ def unwrapped(text: str) -> str:
 def test_a_leg_that_loses() -> None:
     path = diamond(2, before=1, after=2, seed=4)
     leg(path, 1, 1).drop = 0.3
-    text = shown(path, ports=8)
+    text = shown(path, ports=14)
     lines = text.splitlines()
     assert lines[0].split() == ["TTL", "ADDRESS", "SHARE", "AVG", "ms", "END", "ms", "LOSS", "VERDICT"]
     (bad,) = (line for line in lines if line.endswith("loses packets"))
@@ -42,8 +42,9 @@ def test_a_leg_that_loses() -> None:
     assert "0% (0%–4%)" in good
     text = unwrapped(text)
     assert "hop 2: 2 legs, balanced by flow; loss by the answers of 10.99.255.1, 100 probes" in text
-    assert "sockets of this host that take 10.99.2.2: tcp port 40000 (nginx 812)," in text
-    assert "and 2 more" in text
+    assert "our own connections on 10.99.2.2: nginx (812) ports 40000, 40001," in text
+    assert "; nginx (813) ports 40005," in text
+    assert "and 2 more connections" in text
     assert "no further legs, with 95% for each router" in text
 
 
