@@ -76,6 +76,35 @@ def test_traces_of_a_path_before_and_after_its_faults(tmp_path: Path) -> None:
     assert (back.code, kinds(back)[0]) == (0, ("info", "end"))
 
 
+@pytest.mark.lab
+def test_every_way_before_and_after_one_is_gone(tmp_path: Path) -> None:
+    for name, legs in (("before", (1, 2, 3)), ("after", (1, 2))):
+        simulated = straight(6, 2.0)
+        simulated.hops[3] = [router(4, 8.0, leg=leg) for leg in legs]
+        with TunLab(simulated) as lab:
+            done = sretool("net", "trace", "--json", "--ecmp", lab.path.target, netns=lab.netns)
+            (tmp_path / name).write_text(done.out)
+    outcome = sretool("snapshot", "diff", "--json", tmp_path / "before", tmp_path / "after")
+    assert [one["id"] for one in outcome.json["findings"]] == ["trace.leg-lost"]
+    assert outcome.json["findings"][0]["subject"] == {"kind": "hop", "id": "10.99.3.4", "name": "hop 4"}
+    same = sretool("snapshot", "diff", "--json", tmp_path / "before", tmp_path / "before")
+    assert same.json["data"]["changes"] == []
+
+
+def test_path_mtus() -> None:
+    hops = [{"ttl": 1, "address": "a", "mtu_bytes": 1500, "rtt_ms": 1.0}]
+    before = {"path_mtu_bytes": 1500, "network_ms": 3.0, "hops": hops}
+    after = {
+        "path_mtu_bytes": 1400,
+        "network_ms": 4.0,
+        "hops": [{**hops[0], "mtu_bytes": 1400, "rtt_ms": 2.0}],
+    }
+    found = [
+        (one.kind, one.where, one.after) for one in changes("sretool.net.mtu/1", before, after, every=False)
+    ]
+    assert found == [("row-changed", "1", {"mtu_bytes": 1400}), ("field-changed", "path_mtu_bytes", 1400)]
+
+
 def test_several_targets_are_matched_by_name(tmp_path: Path) -> None:
     def answer(*named: tuple[str, bool]) -> Any:
         hops = {True: line("r1", "r2", "t"), False: line("r1", "r2")}

@@ -53,6 +53,7 @@ TABLES: dict[tuple[str, str], Table] = {
         ("backend", "family", "table", "chain", "handle", "rule"), ("hook", "verdict"), True
     ),
     ("net.qdisc", "qdiscs"): Table(("dev", "handle", "parent"), ("kind", "options"), True),
+    ("net.mtu", "hops"): Table(("ttl",), ("address", "mtu_bytes", "advertised_mtu_bytes")),
     ("sockets.listen", "listeners"): Table(
         ("protocol", "family", "local_address", "local_port", "interface"),
         ("reach", "accept_queue_limit", "user", "process", "unit", "container", "group_size"),
@@ -189,12 +190,22 @@ def _differing(row: Row, other: Row, table: Table, *, every: bool) -> tuple[Row,
 
 def _measured(name: str, value: Any) -> bool:
     """A figure that is another one at any time."""
+    if name in _SETTINGS:
+        return False
     if isinstance(value, float) or name.endswith(MEASURED):
         return True
-    return isinstance(value, int) and not isinstance(value, bool) and name not in _SETTINGS
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 _SETTINGS = {
+    *(
+        "path_mtu_bytes",
+        "link_mtu_bytes",
+        "route_mtu_bytes",
+        "kernel_mtu_bytes",
+        "cached_mtu_bytes",
+        "end_ttl",
+    ),
     *("mtu", "metric", "uid", "port", "priority", "ifindex", "asn", "ttl", "mark", "nice"),
     *("tos", "local_port", "queries", "max_ttl", "first_ttl", "txqlen"),
 }

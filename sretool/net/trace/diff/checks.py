@@ -207,7 +207,8 @@ def path_changed(paths: Paths, rule: Rule[Paths]) -> Iterator[Finding]:
     so that one router more is one difference. Where every probe is its own flow, a load balancer may
     have shown other legs of the same paths, so it fires only when that is unlikely. Traces of one fixed
     flow each (raw sockets) have other ports every time, and cannot tell another path from another leg: that
-    is unknown then. Trace with --method sockets, and --queries 6, for changes that are to be noticed.
+    is unknown then. Trace with --ecmp, or with --method sockets and --queries 6, for changes that are to be
+    noticed.
     """
 
     def judge(diff: PathDiff) -> Iterator[Finding]:
@@ -218,7 +219,8 @@ def path_changed(paths: Paths, rule: Rule[Paths]) -> Iterator[Finding]:
         if diff.path_chance > rule["chance"]:
             raise Unknown(
                 f"{words.stretch(pieces[0])}, which may be another leg of a load balancer (chance "
-                f"{diff.path_chance:.0%}); to tell, trace with --method sockets --queries 6, before and after"
+                f"{diff.path_chance:.0%}); to tell, trace with --ecmp, or --method sockets --queries 6, "
+                "before and after"
             )
         more = f"; and {len(pieces) - 2} more places" if len(pieces) > 2 else ""
         yield rule.finding(
@@ -250,8 +252,8 @@ def path_changed(paths: Paths, rule: Rule[Paths]) -> Iterator[Finding]:
 )
 def leg_lost(paths: Paths, rule: Rule[Paths]) -> Iterator[Finding]:
     """A host that answered beside others at a hop does not answer there any more, and the probes are
-    enough that one should have met it. With three probes a hop that is seldom so: ask with more
-    --queries.
+    enough that one should have met it. With three probes a hop that is seldom so: ask with --ecmp, or
+    more --queries.
     """
 
     def judge(diff: PathDiff) -> Iterator[Finding]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from statistics import median
+from typing import Literal
+
+from msgspec import structs
 
 from sretool.net.trace.diff.align import align
 from sretool.net.trace.diff.model import (
@@ -17,7 +21,8 @@ from sretool.net.trace.diff.model import (
     Shift,
     Step,
 )
-from sretool.net.trace.model import Hop, Path
+from sretool.net.trace.ecmp.model import Ecmp, Node
+from sretool.net.trace.model import Hop, Host, Path
 from sretool.probe.rank import Stratum, chance, least_chance, split, stratum
 from sretool.probe.stats import wilson
 
@@ -34,6 +39,8 @@ _SPOILS: dict[str, tuple[Aspect, ...]] = {
     "method": (),
     "host": _FLOW,
 }
+Draws = Literal["one", "flows", "probes"]
+"""What was sent on ways of its own: nothing, every flow of --ecmp, or every probe."""
 CUT_SHORT = ("interrupted", "deadline")
 
 
@@ -42,6 +49,7 @@ def compare(
 ) -> PathDiff:
     """What is different; `hosts` are those the traces were made on, where they are known."""
     limits = limits or Limits()
+    before, after = _widened(before), _widened(after)
     steps = align(before, after)
     return PathDiff(
         before=before,
@@ -54,6 +62,39 @@ def compare(
         loss=_loss(before, after, steps),
         limits=limits,
     )
+
+
+def _widened(path: Path) -> Path:
+    """With every host that --ecmp found, and flows where a host has replies: a flow is one draw, however
+    many of its probes are answered.
+    """
+    if not isinstance(path.ecmp, Ecmp):
+        return path
+    nodes = {hop.ttl: hop.nodes for hop in path.ecmp.hops}
+    hops = []
+    for hop in path.hops:
+        known = {host.address: host for host in hop.hosts}
+        hosts = [
+            structs.replace(
+                known.get(node.address) or _host(node),
+                replies=len(node.flows),
+            )
+            for node in nodes.get(hop.ttl, ())
+        ]
+        hops.append(structs.replace(hop, hosts=hosts or hop.hosts))
+    return structs.replace(path, hops=hops)
+
+
+def _host(node: Node) -> Host:
+    """One that none of the first flows met."""
+    nothing = (None,) * 9
+    return Host(node.address, node.answer, None, None, 0, [], *nothing)
+
+
+def _draws(path: Path) -> Draws:
+    if isinstance(path.ecmp, Ecmp):
+        return "flows"
+    return "one" if path.flow == "fixed" else "probes"
 
 
 def _differences(before: Path, after: Path, hosts: tuple[str, str]) -> Iterator[Difference]:
@@ -72,6 +113,9 @@ def _differences(before: Path, after: Path, hosts: tuple[str, str]) -> Iterator[
     for name, (old, new) in pairs.items():
         if old != new:
             yield Difference(after.target, name.replace("_", " "), old, new, list(_SPOILS[name]))
+    by_ecmp = [_draws(path) == "flows" for path in (before, after)]
+    if by_ecmp[0] != by_ecmp[1]:
+        yield Difference(after.target, "--ecmp", by_ecmp[0], by_ecmp[1], ["legs"])
     if {before.end_reason, after.end_reason} & set(CUT_SHORT):
         yield Difference(
             after.target, "how it was ended", before.end_reason, after.end_reason, ["loss", "end"]
@@ -89,20 +133,22 @@ def _path_chance(before: Path, after: Path, steps: Sequence[Step]) -> float:
     changed = [step for step in steps if step.other]
     if not changed:
         return 0.0
-    if before.flow == after.flow == "fixed":
+    draws = {_draws(before), _draws(after)}
+    if draws == {"one"}:
         return split(1, 1, 1)
-    if "fixed" in (before.flow, after.flow):
-        drawn = [_replies(step.after if before.flow == "fixed" else step.before) for step in changed]
+    if "one" in draws:
+        drawn = [_replies(step.after if _draws(before) == "one" else step.before) for step in changed]
         return split(1, 1, max(drawn))
-    found = 1.0
+    chances = []
     for step in changed:
         old, new = step.before, step.after
         if old is None and new is not None:
             old = _at(before, new.ttl)
         if new is None and old is not None:
             new = _at(after, old.ttl)
-        found *= split(min(_replies(old), 10_000), _replies(old), _replies(new))
-    return found
+        chances.append(split(min(_replies(old), 10_000), _replies(old), _replies(new)))
+    # one flow passes all hops of its leg: what it shows at several of them is seen once
+    return min(chances) if "flows" in draws else math.prod(chances)
 
 
 def _at(path: Path, ttl: int) -> Hop | None:

@@ -16,8 +16,8 @@ class Difference(Struct, frozen=True):
 
     target: Annotated[str, Meta(description="HOST of the traces")]
     what: Annotated[str, Meta(description="in what they differ: protocol, source address, …")]
-    before: Annotated[str | int | None, Meta(description="how the earlier one was made")]
-    after: Annotated[str | int | None, Meta(description="how the later one was made")]
+    before: Annotated[str | int | bool | None, Meta(description="how the earlier one was made")]
+    after: Annotated[str | int | bool | None, Meta(description="how the later one was made")]
     spoils: Annotated[list[Aspect], Meta(description="what is not judged for it: path, legs, rtt, loss, end")]
 
 
