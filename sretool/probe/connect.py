@@ -51,7 +51,7 @@ class ConnectNetwork(PerProbe):
             )
         try:
             opened = self._opened(target, socket.SOCK_STREAM, probe.ttl)
-        except OSError as error:
+        except outgoing.FAILURES as error:
             raise outgoing.failed(error, target) from None
         try:
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_SYNCNT, 1)

@@ -168,8 +168,15 @@ def source_of(leaving: Leaving, target: Address) -> str:
         raise cannot_open(error, leaving, target) from None
 
 
-def failed(error: OSError, target: Address) -> SendFailed:
-    """What a failed send means."""
+FAILURES = (OSError, NoRoute, UsageError, Denied)
+"""What may come out of sending. Of the last three this host was asked before: it has changed since."""
+
+
+def failed(error: Exception, target: Address) -> SendFailed:
+    """What a failed send means, one of FAILURES."""
+    if isinstance(error, SretoolError):
+        return SendFailed(errno.ENODEV, error.what, error.message, error.hint)
+    assert isinstance(error, OSError)
     number = error.errno or errno.EIO
     return SendFailed(number, target.text, os.strerror(number), _FAILED.get(number, ""))
 

@@ -110,7 +110,7 @@ class PingNetwork:
                 except OSError as error:
                     if error.errno not in ASYNCHRONOUS or not again:
                         raise
-        except OSError as error:
+        except outgoing.FAILURES as error:
             raise outgoing.failed(error, address) from None
         self._memory.keep(key, Sent(probe.id, probe.target, kept.identifier, path, message, at))
         return at

@@ -127,7 +127,7 @@ class RawNetwork:
             sender, whom = self._senders[family], address.sockaddr(0)
             at = time.monotonic()
             sender.sendto(whole, whom)
-        except OSError as error:
+        except outgoing.FAILURES as error:
             raise outgoing.failed(error, address) from None
         self._memory.keep(key, Sent(probe.id, probe.target, port, path, transport, at))
         if isinstance(kind, Tcp) and (family, probe.flow) not in self._borrowed:

@@ -51,7 +51,7 @@ class UdpNetwork(PerProbe):
         payload = payload.ljust(size, b"\0")[: max(0, size)]
         try:
             opened = self._open(target, probe)
-        except OSError as error:
+        except outgoing.FAILURES as error:
             raise outgoing.failed(error, target) from None
         at = time.monotonic()
         try:

@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest
 from cli import NOBODY, elsewhere, environment
-from lab_routers import RouterLab
+from lab_routers import RouterLab, ip
 
 from sretool.host.inside import inside
 from sretool.probe import icmp
+from sretool.probe.live import Leaving, Transport, open_network
+from sretool.probe.network import Probe, SendFailed
+from sretool.probe.resolve import Address
 
 pytestmark = pytest.mark.lab
 families = pytest.mark.parametrize("family", [4, 6])
@@ -171,6 +174,27 @@ def test_a_local_firewall(transport: str, family: int) -> None:
         return
     assert got["error"] == "send-failed"
     assert "firewall" in got["message"]
+
+
+@families
+@pytest.mark.parametrize("transport", ["udp", "icmp", "tcp"])
+def test_the_interface_goes(transport: Transport, family: int) -> None:
+    with RouterLab(0) as lab:
+        lab.run(lab.us, "sysctl", "-qw", "net.ipv4.ping_group_range=0 2147483647")
+        leaving = Leaving(netns=f"/run/netns/{lab.us}", interface="right")
+        network = open_network(transport, "sockets", leaving)
+        network.add(Address(family, lab.target(family), 0))
+        network.send(Probe(0, 8))
+        assert [reply.probe for reply in network.receive(network.now() + 10)] == [0]
+        ip("-n", lab.us, "link", "set", "right", "down")
+        for number in (1, 2):
+            with pytest.raises(SendFailed, match="sretool net") as caught:
+                network.send(Probe(number, 8))
+            assert caught.value.errno != 0
+            if number == 1:
+                ip("-n", lab.us, "link", "del", "right")
+        assert network.receive(network.now()) == []
+        network.close()
 
 
 def test_a_neighbour_that_does_not_answer() -> None:
