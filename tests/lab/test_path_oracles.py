@@ -70,6 +70,8 @@ TOOLS = {"traceroute": traceroute, "mtr": mtr, "tracepath": tracepath}
 def variants() -> Iterator[Any]:
     for name, raw in SCENARIOS.items():
         run = raw.get("run", {})
+        if run.get("command", "trace") != "trace" or {"--report", "--ecmp"} & set(run.get("args", [])):
+            continue
         for tool, protocol, family in ASKED:
             expect = path_files.chosen(raw["expect"], f"v{family}", protocol, "sockets")
             if (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from inspect import signature
 from typing import Any
 
 import path_files
@@ -15,8 +14,6 @@ from lab_tun import TunLab
 from path_expect import differences
 from paths import straight
 
-from sretool.net.trace.cli import trace
-
 pytestmark = pytest.mark.lab
 
 TRIES = 5
@@ -26,12 +23,7 @@ USUAL = [
     ("tcp", 4, "raw"), ("tcp", 6, "sockets"),
 ]  # fmt: skip
 EVERY = [(p, f, m) for p in ("udp", "icmp", "tcp") for f in (4, 6) for m in ("raw", "sockets")]
-OPTIONS = set(signature(trace).parameters)
 SCENARIOS = {file.stem: path_files.read(file) for file in sorted(path_files.FOLDER.glob("*.toml"))}
-
-
-def offered(protocol: str, method: str) -> bool:
-    return (protocol == "udp" or "protocol" in OPTIONS) and (method == "sockets" or "method" in OPTIONS)
 
 
 def variants() -> Iterator[Any]:
@@ -40,7 +32,7 @@ def variants() -> Iterator[Any]:
         for protocol, family, method in EVERY if run.get("every") else USUAL:
             named = protocol in run.get("protocols", [protocol]) and method in run.get("methods", [method])
             named = named and f"{protocol}-{method}" not in run.get("without", [])
-            if named and offered(protocol, method) and family in run.get("families", [family]):
+            if named and family in run.get("families", [family]):
                 yield pytest.param(name, protocol, family, method, id=f"{name}-{protocol}{family}-{method}")
 
 
@@ -75,12 +67,12 @@ def lab() -> Iterator[Lab]:
 def test_path(lab: Lab, name: str, protocol: str, family: int, method: str) -> None:
     raw = path_files.chosen(SCENARIOS[name], f"v{family}", protocol, method)
     path = path_files.load(path_files.FOLDER / f"{name}.toml", family)
-    args = ["net", "trace", "--json", *map(str, raw.get("run", {}).get("args", []))]
-    args += [
-        f"--{option}={value}"
-        for option, value in (("protocol", protocol), ("method", method))
-        if option in OPTIONS
-    ]
+    run = raw.get("run", {})
+    command = run.get("command", "trace")
+    args = ["net", command, "--json", *map(str, run.get("args", []))]
+    args.append(f"--protocol={protocol}")
+    if command == "trace":
+        args.append(f"--method={method}")
     # connections cost a service something: one probe a hop first, and the others when the end is known
     waves = 2 if (protocol, method) == ("tcp", "sockets") else 1
     for _ in range(TRIES):

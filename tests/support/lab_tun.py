@@ -24,7 +24,7 @@ from collections import deque
 
 import lab_packets
 from lab_packets import Seen
-from path_walk import Walk
+from path_walk import Answer, Walk
 from paths import Path
 
 OURS = {4: "10.99.0.254", 6: "fd99:0:0:ff::fe"}
@@ -54,7 +54,10 @@ class TunLab:
         return self
 
     def play(self, path: Path) -> None:
-        """From now on the path is this one, and all that was on its way is gone."""
+        """From now on the path is this one, and all that was on its way is gone, and learnt of it."""
+        if any(node.mtu is not None for node in self.path.every_node()):
+            for family in ("-4", "-6"):
+                subprocess.run(["ip", "-n", self.netns, family, "route", "flush", "cache"], check=True)
         self.path = path
         assert self._simulator.stdin is not None
         self._simulator.stdin.write(pickle.dumps(path).hex().encode() + b"\n")
@@ -121,7 +124,7 @@ class Player:
             while os.read(self.device, 65536):  # what a tracer of the path before still sent
                 pass
         self._walk = Walk(self.path)
-        self._due: list[tuple[float, int, bytes]] = []
+        self._due: list[tuple[float, int, Seen, Answer]] = []
         self._waiting: deque[tuple[float, Seen]] = deque()
         os.write(1, b"ready\n")
         return True
@@ -144,8 +147,9 @@ class Player:
     def _write(self) -> None:
         now = time.monotonic()
         while self._due and self._due[0][0] <= now:
+            _, _, seen, answer = heapq.heappop(self._due)
             with contextlib.suppress(OSError):
-                os.write(self.device, heapq.heappop(self._due)[2])
+                os.write(self.device, lab_packets.answer_to(seen, answer))
 
     def _read(self) -> None:
         while True:
@@ -159,8 +163,7 @@ class Player:
 
     def _answer(self, at: float, seen: Seen) -> None:
         for answer in self._walk.answers(seen.packet, at):
-            reply = lab_packets.answer_to(seen, answer)
-            heapq.heappush(self._due, (at + answer.after_s, next(self._order), reply))
+            heapq.heappush(self._due, (at + answer.after_s, next(self._order), seen, answer))
 
 
 def main() -> None:

@@ -16,10 +16,11 @@ EARLY_MS = 0.3
 # what net trace does not say yet
 PENDING: set[str] = set()
 _SPECIAL = {"exit", "findings", "hops", "strays", "network_ms", "rtt", "hop"}
+"""Keys with a meaning of their own; the others are keys of the answer's data."""
 
 
 class Differences(NamedTuple):
-    """`wrong` is wrong whenever it is seen; `late` may be this machine, busy with something else."""
+    """`wrong` is wrong whenever it is seen; `late` may be this machine, busy with other things, or chance."""
 
     wrong: list[str]
     late: list[str]
@@ -33,12 +34,13 @@ def differences(expect: dict[str, Any], answer: dict[str, Any], path: Path, wave
     data = answer["data"]
     compared.value("exit", answer["exit_code"], expect.get("exit"))
     found = sorted({finding["id"] for finding in answer["findings"]})
-    compared.value("findings", found, sorted(expect.get("findings") or []))
-    compared.value("strays", data["stray_replies"], expect.get("strays", 0))
+    compared.value("findings", found, expect.get("findings") or [])
+    if "stray_replies" in data:
+        compared.value("strays", data["stray_replies"], expect.get("strays", 0))
     compared.value("network_ms", data["network_ms"], {"max": waves * expect["network_ms"] + BUSY_MS})
     if expect.get("hops") is not None:
         compared.hops(data["hops"], data["first_ttl"], expect["hops"])
-    if expect.get("rtt") is not False:
+    if "first_ttl" in data and expect.get("rtt") is not False:
         compared.times(data["hops"])
     for key in sorted(set(expect) - _SPECIAL):
         compared.value(key, data.get(key), expect[key])
@@ -74,18 +76,24 @@ class _Compared:
         name = what.rpartition(" ")[2]
         if expected is None or name in PENDING:
             return
-        if name in ("end_address", "loop"):
-            found = self._names(found)
+        found = self._named(name, found)
         if name == "loop" and expected in [found[turn:] + found[:turn] for turn in range(len(found))]:
             return  # a circle begins where one likes
         if not _is(name, found, expected):
-            wrong = self.late if name.endswith("_ms") and found is not None else self.wrong
-            wrong.append(f"{what} is {found}, not {_words(expected)}")
+            # of all ways to be found one in twenty balancers is missed: that is what 95 % means
+            once = (name.endswith("_ms") and found is not None) or name == "ecmp"
+            wrong = self.late if once else self.wrong
+            wrong.append(f"{what} is {str(found)[:600]}, not {_words(expected)}")
 
-    def _names(self, found: Any) -> Any:
+    def _named(self, key: str, found: Any) -> Any:
+        """With the names of nodes for their addresses."""
+        if isinstance(found, dict):
+            return {inner: self._named(inner, value) for inner, value in found.items()}
         if isinstance(found, list):
-            return [path_files.name_of(address, self.path) for address in found]
-        return None if found is None else path_files.name_of(found, self.path)
+            return [self._named(key, value) for value in found]
+        if isinstance(found, str) and (key.endswith("address") or key in ("loop", "was", "now")):
+            return path_files.name_of(found, self.path)
+        return found
 
     def hops(self, hops: list[dict[str, Any]], first_ttl: int, expected: list[str] | list[list[str]]) -> None:
         """`3`: this host and no other; `*`: nobody; `3a|3b`: any of them, `3a+3b`: all of them and no
@@ -156,7 +164,11 @@ def _is(name: str, found: Any, expected: Any) -> bool:
     if name.endswith("_ratio"):
         return found is not None and abs(found - expected) < 0.001
     if isinstance(expected, list) and expected and isinstance(expected[0], dict):
-        return len(found) == len(expected) and all(map(_within, found, expected))
+        return (
+            isinstance(found, list)
+            and len(found) == len(expected)
+            and all(_within(*pair) for pair in zip(_sorted(found), _sorted(expected)))
+        )
     if isinstance(expected, dict):
         return isinstance(found, dict) and _within(found, expected)
     if isinstance(expected, str) and "|" in expected and isinstance(found, str):
@@ -164,8 +176,14 @@ def _is(name: str, found: Any, expected: Any) -> bool:
     return bool(found == expected)
 
 
+def _sorted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """By address, where they have one."""
+    return sorted(rows, key=lambda row: str(row.get("address") or ""))
+
+
 def _within(found: dict[str, Any], expected: dict[str, Any]) -> bool:
-    return all(found.get(key) == value for key, value in expected.items())
+    """The keys that are expected; there may be more."""
+    return all(_is(key, found.get(key), value) for key, value in expected.items())
 
 
 def _close(found: float, expected: float) -> bool:
