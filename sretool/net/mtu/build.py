@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from sretool.net.mtu.engine import Narrowing, Sizer
-from sretool.net.mtu.model import Advice, BlackHole, EndReason, Hop, Method, Mtu, Place, WayBack
+from sretool.net.mtu.model import Advice, BlackHole, EndReason, Hop, Method, Mtu, Place, Uneven, WayBack
 from sretool.net.mtu.probing import Shot
 
 
@@ -52,6 +52,7 @@ def build(sizer: Sizer, asked: Asked, stopped: EndReason | None = None) -> Mtu:
         tcp_mtu_probing=None,
         black_hole=holes[0] if holes else None,
         further_black_holes=holes[1:],
+        uneven=None if sizer.uneven is None else Uneven(*sizer.uneven),
         way_back=None if sizer.back is None else WayBack(*sizer.back),
         advertised=_advice(sizer),
         connections=[],

@@ -62,8 +62,9 @@ def black_hole(mtu: Mtu, rule: Rule[Mtu]) -> Iterator[Finding]:
     would fit: handshakes and small answers work, transfers hang. What a router says of the size does not
     count when it helps nobody (an MTU of 0, or one that does not pass either).
 
-    Critical. Live TCP connections to the target whose full segments are larger than what passes hang, or
-    will with the first full segment; they are named.
+    Critical; a warning where the target is silent and one hop alone shows it, which may be sparing itself:
+    some routers answer fewer large packets than small ones. Live TCP connections to the target whose full
+    segments are larger than what passes hang, or will with the first full segment; they are named.
     """
     holes = [mtu.black_hole, *mtu.further_black_holes]
     if mtu.black_hole is None:
@@ -111,6 +112,12 @@ def _hole(mtu: Mtu, hole: BlackHole, hanging: list[Connection], rule: Rule[Mtu])
         evidence.append(
             Evidence("TCP finds the size itself", mtu.tcp_mtu_probing, "", None, "net.ipv4.tcp_mtu_probing")
         )
+    behind = [hop for hop in mtu.hops if hop.mtu_bytes is not None and hop.ttl > (hole.after.ttl or 0)]
+    alone = not mtu.reached and len(behind) < 2
+    if alone:
+        summary += (
+            "; but the target is silent, and only one hop behind it answers: it may be that hop's own limit"
+        )
     after = hole.after.address or mtu.address
     steps = [f"sretool sockets list 'dst {mtu.address.partition('%')[0]}'"] if hanging else []
     remedy = ""
@@ -120,7 +127,7 @@ def _hole(mtu: Mtu, hole: BlackHole, hanging: list[Connection], rule: Rule[Mtu])
             "or lower the mtu of the route here"
         )
     return rule.finding(
-        "critical",
+        "warning" if alone else "critical",
         summary,
         subject=Subject(kind="hop", id=after, name=place(hole.after)),
         evidence=evidence,
@@ -182,6 +189,43 @@ def way_back(mtu: Mtu, rule: Rule[Mtu]) -> Iterator[Finding]:
             Evidence("largest packet that gets there", mtu.path_mtu_bytes, "octets", None, "UDP with DF set"),
         ],
         next=[f"sretool net trace {mtu.address}"],
+    )
+
+
+@check(
+    id="mtu.uneven-ways",
+    title="one of several ways loses large packets",
+    reads="large and small packets of many flows, sent in turns to the hops where a large one was lost",
+    window="one measurement: at least three large packets lost, and no small one",
+    remedy="a load balancer or bundle on the way has a leg with a smaller MTU: net trace --ecmp shows them",
+    refs=("rfc:2992#section-2", "rfc:8899#section-1.1"),
+)
+def uneven(mtu: Mtu, rule: Rule[Mtu]) -> Iterator[Finding]:
+    """Large packets of some flows get to the target, and those of others are lost on the way, where every
+    small one is answered. Connections hang or work by their ports.
+
+    A warning: which leg it is, and what it takes, is not measured.
+    """
+    _judged(mtu)
+    if mtu.path_mtu_bytes is None:
+        raise Unknown("the path MTU is not known")
+    if mtu.port is None:
+        raise Unknown("it takes UDP probes, each a flow of its own")
+    if mtu.uneven is None:
+        return
+    seen = mtu.uneven
+    hops = ", ".join(map(str, seen.hops))
+    yield rule.finding(
+        "warning",
+        f"{seen.large_lost} of {seen.large_sent} packets of {seen.size_bytes} bytes to "
+        f"{'hop' if len(seen.hops) == 1 else 'hops'} {hops} were lost, each of another flow, and none of "
+        f"{seen.small_sent} small ones: one of several ways takes less",
+        subject=_target(mtu),
+        evidence=[
+            Evidence("large packets lost", seen.large_lost, "packets", None, f"{seen.large_sent} sent"),
+            Evidence("small packets lost", 0, "packets", None, f"{seen.small_sent} sent"),
+        ],
+        next=[f"sretool net trace --ecmp {mtu.address}"],
     )
 
 
@@ -315,4 +359,4 @@ def unreachable(mtu: Mtu, rule: Rule[Mtu]) -> Iterator[Finding]:
     )
 
 
-CHECKS = (black_hole, way_back, wrong_advice, reduced, learnt, unreachable)
+CHECKS = (black_hole, uneven, way_back, wrong_advice, reduced, learnt, unreachable)

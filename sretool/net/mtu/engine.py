@@ -16,13 +16,14 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from sretool.net.mtu.network import Network, Transport
-from sretool.net.mtu.probing import Plan, Probing, Shot
-from sretool.net.mtu.search import AHEAD, Search
+from sretool.net.mtu.probing import LAG, LEAST_LAG_S, Plan, Probing, Shot
+from sretool.net.mtu.search import AHEAD, SURE, Search
 from sretool.probe import icmp
 
 ASK_AGAIN = (0.45, 0.85, 1.05)  # the last: a second after somebody else used the last answer up
 LAST_WAIT = 1.19
 MOST_NARROWINGS = 12
+WAYS_HOPS = 4
 
 Outcome = Literal["passes", "advertised", "eaten", "refused", "silent"]
 EndReason = Literal["measured", "silent", "unreachable", "prohibited", "unsettled"]
@@ -45,6 +46,16 @@ class Narrowing(NamedTuple):
     forward: bool = True
 
 
+class Uneven(NamedTuple):
+    """On the way to these hops, `lost` of `large` packets of `size` bytes were lost, and no `small` one."""
+
+    hops: list[int]
+    size: int
+    large: int
+    lost: int
+    small: int
+
+
 class Back(NamedTuple):
     """On the way back from the target: the largest echo reply that arrives, and one that does not."""
 
@@ -60,6 +71,7 @@ class Sizer(Probing):
         super().__init__(network, plan)
         self.narrowings: list[Narrowing] = []
         self.back: Back | None = None
+        self.uneven: Uneven | None = None
         self.path_mtu: int | None = None
         self.end: EndReason | None = None
         self.network_s = 0.0
@@ -84,10 +96,14 @@ class Sizer(Probing):
         size, after = self.plan.big, 0
         for _ in range(MOST_NARROWINGS):
             outcome = self._ladder(size, after)
-            if self.overdue or not self.shots:
-                return
             if outcome == "passes":
-                self.path_mtu, self.end = size, "measured"
+                self._ask_ways(size)
+                said = self._said(size, after)
+                if said is None or not self.usable(said, size):
+                    self.path_mtu, self.end = size, "measured"
+                    return
+                outcome = "advertised"
+            if self.overdue or not self.shots:
                 return
             if outcome in ("refused", "silent"):
                 self.end = "silent" if outcome == "silent" else self._refusal()
@@ -221,6 +237,39 @@ class Sizer(Probing):
         arrivals = [shot for shot in batch if self.arrived(shot)]
         end = self.lag(arrivals) if arrivals else now + self.quiet_s
         self.wait(lambda: not waiting(), lambda: end)
+
+    # Whether all ways take it
+
+    def _ask_ways(self, size: int) -> None:
+        """A hop answered not, and others behind it did: it is silent, or its packet was lost on another of
+        several ways (every UDP probe is a flow of its own). Some more, large and small in turns, tell.
+        """
+        plan = self.plan
+        routers = {shot.ttl for shot in self.shots if self.expired(shot)}
+        answered = {shot.ttl for shot in self.shots if self.expired(shot) and shot.size_bytes >= size}
+        mute = [ttl for ttl in range(1, max(routers, default=0)) if ttl not in answered]
+        if self.way != "udp" or self.overdue or not mute or size <= plan.small:
+            return
+        asked = mute[-WAYS_HOPS:]
+        batch = self.send(
+            (ttl, each, "udp") for _ in range(SURE) for each in (size, plan.small) for ttl in asked
+        )
+        last = self.network.now()
+        farther = min(shot.rtt_s for shot in self.shots if self.expired(shot) and shot.ttl > asked[-1])
+        end = last + min(self.quiet_s, (1 + LAG) * farther + LEAST_LAG_S)
+        self.wait(lambda: all(shot.reply is not None for shot in batch), lambda: end)
+        large, small = [], []
+        for ttl in asked:
+            mine = [shot for shot in self.shots if shot.ttl == ttl and shot.size_bytes == size]
+            others = [shot for shot in batch if shot.ttl == ttl and shot.size_bytes < size]
+            # a router that never answers a large one may be sparing itself (its control plane is policed)
+            if all(map(self.expired, others)) and any(map(self.expired, mine)):
+                large += mine
+                small += others
+        lost = sum(shot.reply is None for shot in large)
+        if lost >= SURE:
+            hops = sorted({shot.ttl for shot in small})
+            self.uneven = Uneven(hops, size, len(large), lost, len(small))
 
     # The exact size behind a hop
 

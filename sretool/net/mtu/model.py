@@ -74,6 +74,16 @@ class BlackHole(Struct, frozen=True):
     ]
 
 
+class Uneven(Struct, frozen=True):
+    """Large packets of some flows get there and those of others do not: one of several ways eats them."""
+
+    hops: Annotated[list[int], Meta(description="TTLs whose probes were lost, some of them")]
+    size_bytes: Annotated[int, Meta(description="size of the large packets")]
+    large_sent: Annotated[int, Meta(description="large packets sent to these hops, each a flow of its own")]
+    large_lost: Annotated[int, Meta(description="those that were not answered")]
+    small_sent: Annotated[int, Meta(description="small packets sent to them; all were answered")]
+
+
 class WayBack(Struct, frozen=True):
     """Packets that get there, whose equally large echo replies do not come back."""
 
@@ -170,6 +180,9 @@ class Mtu(Struct):
         Meta(description="the nearest place where larger packets vanish; null: none found"),
     ]
     further_black_holes: Annotated[list[BlackHole], Meta(description="those behind it, of smaller packets")]
+    uneven: Annotated[
+        Optional[Uneven], Meta(description="one of several ways eats large packets; null: not seen")
+    ]
     way_back: Annotated[
         Optional[WayBack],
         Meta(description="echo replies that do not come back; null: they do, or it was not asked"),

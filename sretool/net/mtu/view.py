@@ -74,6 +74,8 @@ def _end(data: Mtu) -> Iterator[Line]:
     if not data.reached and data.black_hole is None and known:
         last = place(Place(known[-1].ttl, known[-1].address))
         yield f"{known[-1].mtu_bytes} bytes get as far as {last}"
+    if data.uneven is not None:
+        yield [(f"some flows lose packets of {data.uneven.size_bytes} bytes: one of several ways", "warning")]
     if data.widest_way_bytes is not None:
         yield [(f"up to {data.widest_way_bytes} bytes got there on another way: a load balancer", "warning")]
     yield _beliefs(data)

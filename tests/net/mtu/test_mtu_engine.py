@@ -240,6 +240,39 @@ def test_of_several_ways_the_narrowest_counts() -> None:
         assert found.hops[2].addresses
 
 
+def forked(seed: int, length: int = 8, **narrow: Any) -> Path:
+    path = straight(length)
+    legs: list[list[Any]] = [[[router(3, 30.0, leg=1, **narrow)]], [[router(3, 30.0, leg=2)]]]
+    path.hops[2] = Split(legs)
+    path.seed = seed
+    return path
+
+
+def test_a_way_that_eats_large_packets_is_seen() -> None:
+    seen = []
+    for seed in range(20):
+        found, _ = measure(forked(seed, mtu=1400, ptb=False))
+        assert (found.path_mtu_bytes, found.black_hole) == (1500, None)
+        seen.append(found.uneven is not None)
+        if found.uneven is not None:
+            assert all(hop > 3 for hop in found.uneven.hops)
+            assert found.uneven.size_bytes == 1500
+    # half of the flows take it: it is chance whether enough of them do
+    assert sum(seen) >= 12, seen
+
+
+def test_no_way_is_blamed_for_loss_or_silence() -> None:
+    for seed in range(30):
+        assert measure(forked(seed))[0].uneven is None
+        path = straight(8, silent=(3, 5))
+        path.seed = seed
+        for node in path.every_node():
+            node.drop = 0.02
+        assert measure(path)[0].uneven is None, seed
+    quiet, _ = measure(straight(8, silent=(3, 5)))
+    assert quiet.network_ms <= 2.5 * 80
+
+
 def test_the_deadline_is_kept() -> None:
     path = narrow(straight(8), 4, 1333)
     network = SimSizes(limited(path))

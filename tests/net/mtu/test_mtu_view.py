@@ -13,7 +13,7 @@ from sretool.command.run import Look
 from sretool.net.mtu import view
 from sretool.net.mtu.checks import CHECKS, wrong
 from sretool.net.mtu.live import LiveSizes, _checksum, _Sent
-from sretool.net.mtu.model import Advice, BlackHole, Connection, Hop, Mtu, Place, WayBack
+from sretool.net.mtu.model import Advice, BlackHole, Connection, Hop, Mtu, Place, Uneven, WayBack
 from sretool.probe.network import Reply
 from sretool.probe.resolve import Address
 from sretool.report.answer import Finding
@@ -33,7 +33,8 @@ def measured(**changed: Any) -> Mtu:
         "target_ttl": 3, "target_ttl_exact": True, "asked_bytes": 1500, "link": "eth0",
         "link_mtu_bytes": 1500, "route_mtu_bytes": None, "kernel_mtu_bytes": 1500, "cached_mtu_bytes": None,
         "cached_expires_s": None, "tcp_mtu_probing": 0, "black_hole": None, "further_black_holes": [],
-        "way_back": None, "advertised": [], "connections": [], "hops": hops, "total": 3, "probes_sent": 33,
+        "uneven": None, "way_back": None, "advertised": [], "connections": [], "hops": hops, "total": 3,
+        "probes_sent": 33,
         "stray_replies": 0, "network_ms": 3.0,
     }  # fmt: skip
     return Mtu(**{**values, **changed})
@@ -102,6 +103,24 @@ def test_what_only_echoes_tell_may_be_the_way_back() -> None:
     (finding,) = judged(measured(black_hole=unsure, path_mtu_bytes=1400, methods=["icmp-raw"]))[1]
     assert "or on the way back" in finding.summary
     assert "between them is not known" in finding.summary
+
+
+def test_one_witness_is_no_proof() -> None:
+    found = judged(measured(black_hole=HOLE, path_mtu_bytes=None, reached=False, end_reason="silent"))[1]
+    assert [(one.id, one.severity) for one in found] == [("mtu.black-hole", "warning")]
+    assert "only one hop behind it answers" in found[0].summary
+    hops = [Hop(ttl, "10.0.9.1", ["10.0.9.1"], 1.0, 1400, None) for ttl in (2, 3, 4)]
+    more = measured(black_hole=HOLE, path_mtu_bytes=None, reached=False, end_reason="silent", hops=hops)
+    assert judged(more)[1][0].severity == "critical"
+
+
+def test_uneven_ways() -> None:
+    data = measured(uneven=Uneven([4, 5], 1500, 8, 3, 6))
+    (finding,) = judged(data)[1]
+    assert (finding.id, finding.severity) == ("mtu.uneven-ways", "warning")
+    assert "3 of 8 packets of 1500 bytes to hops 4, 5 were lost" in finding.summary
+    assert "some flows lose packets of 1500 bytes" in text(data)
+    assert judged(measured(port=None))[0]["mtu.uneven-ways"].outcome == "unknown"
 
 
 def test_unknown_is_never_clear() -> None:
