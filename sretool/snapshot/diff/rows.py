@@ -4,6 +4,7 @@ and findings that one has and the other has not. Pure.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -133,41 +134,59 @@ def _listing(
     if table.but and not every:
         old, new = ([row for row in side if not row.get(table.but)] for side in (old, new))
     impact: Severity = "warning" if table.matters else "info"
-    left: dict[str, list[Row]] = {}
-    for row in new:
-        left.setdefault(_key(row, table), []).append(row)
-    gone: list[Row] = []
-    for row, partner in _matched(old, left, table, every=every):
-        if partner is None:
-            gone.append(row)
-            continue
+    pairs, gone, came = _matched(old, new, table, every=every)
+    for row, partner in pairs:
         was, now = _differing(row, partner, table, every=every)
         if was or now:
             yield Change("row-changed", impact, name, _where(row, table), was, now)
     for row in gone:
         yield Change("row-gone", impact, name, _where(row, table), _brief(row, table), None)
-    for rows in left.values():
-        for row in rows:
-            yield Change("row-came", impact, name, _where(row, table), None, _brief(row, table))
+    for row in came:
+        yield Change("row-came", impact, name, _where(row, table), None, _brief(row, table))
 
 
 def _matched(
-    old: Sequence[Row], left: dict[str, list[Row]], table: Table, *, every: bool
-) -> Iterator[tuple[Row, Row | None]]:
-    """Each old row and the new one that it is, which is taken out of `left`: of several with one key
-    first those that are alike.
+    old: Sequence[Row], new: Sequence[Row], table: Table, *, every: bool
+) -> tuple[list[tuple[Row, Row]], list[Row], list[Row]]:
+    """Old rows that are not as they were beside the new ones that they are; those that went, and those that
+    came. Of several with one key those that are alike are taken first.
     """
-    later = []
+    alike: dict[bytes, int] = {}
+    for row in new:
+        same = _whole(row, table, every=every)
+        alike[same] = alike.get(same, 0) + 1
+    others = []
     for row in old:
-        same = left.get(_key(row, table), [])
-        twin = next((one for one in same if _differing(row, one, table, every=every) == ({}, {})), None)
-        if twin is not None:
-            same.remove(twin)
+        same = _whole(row, table, every=every)
+        if alike.get(same):
+            alike[same] -= 1
         else:
-            later.append(row)
-    for row in later:
-        same = left.get(_key(row, table), [])
-        yield row, same.pop(0) if same else None
+            others.append(row)
+    left: dict[str, deque[Row]] = {}
+    for row in reversed(new):
+        # as many of those that are alike stay as found no partner, in the order they stand in
+        same = _whole(row, table, every=every)
+        if alike[same]:
+            alike[same] -= 1
+            left.setdefault(_key(row, table), deque()).appendleft(row)
+    pairs, gone = [], []
+    for row in others:
+        candidates = left.get(_key(row, table))
+        if candidates:
+            pairs.append((row, candidates.popleft()))
+        else:
+            gone.append(row)
+    taken = {id(row) for rows in left.values() for row in rows}
+    return pairs, gone, [row for row in new if id(row) in taken]
+
+
+def _whole(row: Row, table: Table, *, every: bool) -> bytes:
+    """All of a row that is compared."""
+    names = row if every or not table.fields else [*table.key, *table.fields]
+    kept = {name: row[name] for name in names if name in row}
+    return msgspec.json.encode(
+        kept if every else _steady(kept, keep=(*table.key, *table.fields)), order="sorted"
+    )
 
 
 def _key(row: Row, table: Table) -> str:
@@ -211,10 +230,14 @@ _SETTINGS = {
 }
 
 
-def _steady(value: Any) -> Any:
-    """A value without the measurements in it; the order of lists of objects does not count."""
+def _steady(value: Any, keep: Sequence[str] = ()) -> Any:
+    """A value without the measurements in it, but for those to `keep`; the order of lists of objects does
+    not count.
+    """
     if isinstance(value, dict):
-        return {key: _steady(inner) for key, inner in value.items() if not _measured(key, inner)}
+        return {
+            key: _steady(inner) for key, inner in value.items() if key in keep or not _measured(key, inner)
+        }
     if isinstance(value, list):
         inner = [_steady(item) for item in value]
         if all(isinstance(item, dict) for item in inner):
