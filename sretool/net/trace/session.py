@@ -169,6 +169,7 @@ class Session:
 
     def _search(self, flows: int) -> None:
         """Every way to each host, one host after the other; the first burst is the first round."""
+        from sretool.net.trace.ecmp.own import next_hops
         from sretool.net.trace.ecmp.search import Search
 
         for target in self.targets:
@@ -182,6 +183,11 @@ class Session:
                 stop_at=self.drive.stop_at,
                 echo=self._ask.protocol == "icmp",
             )
+            if self._ask.leaving.netns is None:  # those of another namespace are not ours to see
+                ours = self.network.source(target.tracer.plan.number)
+                target.search.own_next_hops = next_hops(
+                    self._run.source, target.address, ours, self._ask.leaving
+                )
             if self.cut_short:
                 target.search.look()
                 continue
@@ -192,7 +198,7 @@ class Session:
             self._run.errors += [*target.search.discovery.volley.failures, *target.search.errors]
 
     def _ride(self, target: _Target, search: Search) -> None:
-        """Which of our own connections take which way; those of another namespace are not ours to see."""
+        """Which of our own connections take which way."""
         from sretool.probe.raw import RawNetwork
 
         network, leaving = self.network, self._ask.leaving

@@ -34,12 +34,21 @@ UNHEARD = 0.2
 
 
 def build(
-    discovery: Discovery, diamonds: list[found_legs.Diamond], loss_unknown: str, discovery_ms: float
+    discovery: Discovery,
+    diamonds: list[found_legs.Diamond],
+    loss_unknown: str,
+    discovery_ms: float,
+    own_next_hops: int | None = None,
 ) -> Ecmp:
     """The answer so far."""
     graph = discovery.graph
     branches = graph.branches()
     unfinished = [_unfinished(discovery, branch) for branch in branches if not branch.done]
+    if branches and own_next_hops is not None and own_next_hops > 1:
+        here = branches[0]
+        unfinished.insert(
+            0, Unfinished(here.vertex.ttl, None, len(here.successors), here.known, here.needed, "own-route")
+        )
     farthest = max((ttl for ttl in graph.seen if graph.nodes(ttl)), default=0)
     shown = [_diamond(discovery, diamond, loss_unknown) for diamond in diamonds]
     shown = [diamond for diamond in shown if len(diamond.legs) > 1 or diamond.balancing == "per-packet"]
@@ -48,6 +57,7 @@ def build(
         confidence_ratio=CONFIDENCE,
         complete=not unfinished and bool(branches),
         unfinished=unfinished,
+        own_next_hops=own_next_hops,
         flows=graph.flows,
         flows_most=discovery.plan.flows,
         probes_sent=len(discovery.volley.shots),

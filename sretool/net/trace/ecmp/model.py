@@ -89,10 +89,11 @@ class Unfinished(Struct):
     flows_known: Annotated[int, Meta(description="flows through it whose next hop is known")]
     flows_needed: Annotated[int, Meta(description="flows that would have to be, for 95 %")]
     why: Annotated[
-        Literal["flows", "silence", "time"],
+        Literal["flows", "silence", "time", "own-route"],
         Meta(
             description="flows: --flows were not enough; silence: the next hop answers too seldom; time: the "
-            "deadline, or our own patience"
+            "deadline, or our own patience; own-route: this host itself spreads its flows over several next "
+            "hops, and raw packets take one of them: sretool net route"
         ),
     ]
 
@@ -151,6 +152,13 @@ class Ecmp(Struct):
     ]
     complete: Annotated[bool, Meta(description="every host was followed to that confidence")]
     unfinished: Annotated[list[Unfinished], Meta(description="hosts that were not")]
+    own_next_hops: Annotated[
+        int | None,
+        Meta(
+            description="next hops among which this host's own flows to the target are spread; of more than "
+            "one, the ways behind one of them were looked for; null: not known"
+        ),
+    ]
     flows: Annotated[int, Meta(description="flows used")]
     flows_most: Annotated[int, Meta(description="as many as were allowed, --flows")]
     probes_sent: Annotated[int, Meta(description="all probes, those that measure the legs' loss included")]

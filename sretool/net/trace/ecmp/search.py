@@ -24,6 +24,7 @@ class Search:
         self.diamonds: list[legs.Diamond] = []
         self.loss_unknown = "it was cut short"
         self.discovery_ms = 0.0
+        self.own_next_hops: int | None = None
         self.errors: list[SretoolError] = []
         self._rides: sockets.Rides | None = None
         self._first: Sequence[Shot] = ()
@@ -92,6 +93,10 @@ class Search:
         """Find out which established TCP connections to the same port take which leg."""
         if not any(len(diamond.legs) > 1 for diamond in self.diamonds):
             return
+        if self.own_next_hops != 1:
+            # a raw packet with a connection's ports need not take its next hop
+            self._rides = sockets.Rides({}, {}, "this host itself may spread them over several next hops")
+            return
         rows, self.errors = sockets.connections(source, target, port, ours)
         started = network.now()
         try:
@@ -101,7 +106,7 @@ class Search:
 
     def answer(self) -> Ecmp:
         """The model of what is known."""
-        ecmp = build(self.discovery, self.diamonds, self.loss_unknown, self.discovery_ms)
+        ecmp = build(self.discovery, self.diamonds, self.loss_unknown, self.discovery_ms, self.own_next_hops)
         if self._rides is not None:
             ecmp.sockets_unknown = self._rides.unknown
             by_leg = {(vertex.ttl, vertex.address): rows for vertex, rows in self._rides.by_leg.items()}

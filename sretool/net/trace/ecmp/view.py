@@ -136,7 +136,7 @@ def _told(data: Ecmp) -> Iterator[Line]:
     if data.cannot_see and "echo requests" in data.cannot_see[0]:
         yield f"not seen: {data.cannot_see[0]}"
     if not data.diamonds:
-        yield [("one way", "good"), (f": no hop has a second host{_sure(data)}", "")]
+        yield [("one way", "good" if data.complete else ""), (f": no hop has a second host{_sure(data)}", "")]
     for diamond in data.diamonds:
         yield from _stretch(diamond, data)
     if data.loss_unknown:
@@ -145,6 +145,10 @@ def _told(data: Ecmp) -> Iterator[Line]:
         yield f"no further legs, with {data.confidence_ratio:.0%} for each router that spreads flows evenly"
     for lacking in data.unfinished[:MOST_UNFINISHED]:
         who = lacking.address or ("this host" if lacking.ttl < data.hops[0].ttl else "the hop")
+        if lacking.why == "own-route":
+            told = f"this host itself has {data.own_next_hops} next hops there, and probes take one of them"
+            yield [(f"{told}: sretool net route shows all", "warning")]
+            continue
         known = f"{lacking.flows_known} of {lacking.flows_needed} flows known"
         told = f"behind {who} (TTL {lacking.ttl}) there may be more: {known}; {_WHY[lacking.why]}"
         yield [(told, "warning")]

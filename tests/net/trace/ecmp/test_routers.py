@@ -91,6 +91,16 @@ def test_echo_requests_go_one_way_and_it_says_so(lab: EcmpLab) -> None:
     assert "echo requests" in data["cannot_see"][0]
 
 
+@pytest.mark.parametrize("family", [4, 6])
+def test_next_hops_of_our_own_are_said(lab: EcmpLab, family: int) -> None:
+    """From the router that balances: its raw packets take one way, its connections would take four."""
+    outcome = sretool("net", "trace", "--json", "--ecmp", lab.target(family), netns=lab.split)
+    data = outcome.json["data"]["ecmp"]
+    assert (outcome.code, data["complete"], data["own_next_hops"]) == (0, False, 4)
+    assert [lacking["why"] for lacking in data["unfinished"]] == ["own-route"]
+    assert ecmp(lab, lab.target(family), "--flows", 6).json["data"]["ecmp"]["own_next_hops"] == 1
+
+
 def test_an_ordinary_user_is_told_what_it_needs(lab: EcmpLab) -> None:
     outcome = ecmp(lab, lab.target(4), uid=NOBODY)
     assert outcome.code == 3
