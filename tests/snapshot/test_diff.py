@@ -264,6 +264,10 @@ def test_what_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(UsageError, match="larger than"):
         baseline(good)
     monkeypatch.undo()
+    monkeypatch.setattr(loading, "TRACE_BYTES", 100)
+    with pytest.raises(UsageError, match="larger than"):
+        baseline(good)
+    monkeypatch.undo()
     long = saved(tmp_path, "long", path(line(*("r",) * 300)))
     with pytest.raises(UsageError, match="255 hops"):
         baseline(long)

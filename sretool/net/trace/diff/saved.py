@@ -16,7 +16,8 @@ from sretool.errors import UsageError
 from sretool.net.trace.model import Path, Trace
 from sretool.report.escape import escape
 
-LIMIT_BYTES = 256 * 1024 * 1024  # an answer of 100,000 sockets has 40 MiB
+LIMIT_BYTES = 128 * 1024 * 1024  # an answer of 100,000 sockets has 40 MiB
+TRACE_BYTES = 32 * 1024 * 1024  # and one of 256 hosts, 30 hops each and ten rounds, 8 MiB
 MOST_HOPS = 255  # as many TTLs as there are
 MOST_TARGETS = 1000
 TRACE = "sretool.net.trace/1"
@@ -96,6 +97,8 @@ def paths_of(file: str, answer: Saved) -> list[Path]:
     Raises:
         UsageError: its data is not as documented, or breaks the bounds.
     """
+    if len(bytes(answer.data)) > TRACE_BYTES:
+        raise foreign(file, f"it is larger than {TRACE_BYTES >> 20} MiB")
     try:
         trace = msgspec.json.decode(answer.data, type=Trace)
     except _WRONG as error:
