@@ -14,6 +14,8 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from msgspec import Struct
+
 from sretool.errors import ParseError
 from sretool.probe.extensions import OLD_PLACE, Extensions, split
 from sretool.probe.network import Reply
@@ -69,7 +71,7 @@ def extended(ancillary: Ancillary) -> Extended | None:
     return None
 
 
-class Entry(NamedTuple):
+class Entry(Struct, frozen=True):
     """An ICMP error of the error queue. `data` is the quote from where the kernel begins it (after the
     headers of UDP, at those of TCP and ICMP), `destination` to whom the quoted packet went.
     """

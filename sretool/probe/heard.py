@@ -6,7 +6,9 @@ import socket
 import struct
 import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
+
+from msgspec import Struct
 
 from sretool.errors import ParseError
 from sretool.probe import errqueue, packet, quote
@@ -17,7 +19,7 @@ from sretool.probe.resolve import Address
 from sretool.probe.sent import Memory
 
 
-class Target(NamedTuple):
+class Target(Struct, frozen=True):
     """Whom probes go to, and the address they leave from."""
 
     address: Address

@@ -10,7 +10,8 @@ import select
 import socket
 import time
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from sretool.probe import outgoing
 from sretool.probe.live import Flow, Leaving
@@ -35,14 +36,14 @@ def more_files() -> int:
     return MOST_SOCKETS if soft == resource.RLIM_INFINITY else max(16, min(MOST_SOCKETS, soft - 64))
 
 
-class Target(NamedTuple):
+class Target(Struct, frozen=True):
     """Whom probes go to, and the address they leave from."""
 
     address: Address
     source: str
 
 
-class Sent(NamedTuple):
+class Sent(Struct, frozen=True):
     """A probe that left, and its own socket. `refused`: connect(2) has said so already."""
 
     probe: int

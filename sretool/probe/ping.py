@@ -12,7 +12,8 @@ import select
 import socket
 import time
 from collections.abc import Sequence
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from sretool.errors import Denied, ParseError
 from sretool.probe import errqueue, outgoing, packet
@@ -28,13 +29,13 @@ from sretool.probe.udp import ASYNCHRONOUS
 _TRIES = 4  # of a send that returns errors of earlier packets
 
 
-class _Target(NamedTuple):
+class _Target(Struct, frozen=True):
     address: Address
     path: Path
     source: str
 
 
-class _Socket(NamedTuple):
+class _Socket(Struct, frozen=True):
     opened: socket.socket
     target: int
     identifier: int
@@ -93,7 +94,8 @@ class PingNetwork:
         return time.monotonic()
 
     def send(self, probe: Probe) -> float:
-        address, path, _source = self._targets[probe.target]
+        target = self._targets[probe.target]
+        address, path = target.address, target.path
         try:
             kept = self._socket(probe.target, probe.flow)
             outgoing.set_ttl(kept.opened, address.family, probe.ttl)
@@ -162,7 +164,8 @@ class PingNetwork:
         return replies
 
     def _error(self, kept: _Socket) -> Reply | None:
-        address, path, _source = self._targets[kept.target]
+        target = self._targets[kept.target]
+        address, path = target.address, target.path
         entry = errqueue.read(kept.opened, packet.IP_BYTES[address.family])
         # the kernel has looked at the identifier only (ping_err, net/ipv4/ping.c)
         if entry is None or entry.destination != address.ip:

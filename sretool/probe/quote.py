@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from sretool.errors import ParseError
 from sretool.probe import extensions
@@ -16,7 +17,7 @@ _ERRORS = {(4, 3): 4, (4, 11): 4, (4, 12): 4, (6, 1): 8, (6, 3): 8, (6, 2): None
 _LENGTH_AT = {4: 5, 6: 4}
 
 
-class Quote(NamedTuple):
+class Quote(Struct, frozen=True):
     """The packet that an error quotes, as far as it is there: `transport` is what follows its IP header.
     `id` is IPv4's identification.
     """
@@ -29,7 +30,7 @@ class Quote(NamedTuple):
     transport: bytes
 
 
-class Message(NamedTuple):
+class Message(Struct, frozen=True):
     """An ICMP error. `mtu` is the one a packet-too-big or fragmentation-needed advertises."""
 
     type: int

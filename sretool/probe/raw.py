@@ -110,7 +110,8 @@ class RawNetwork:
         return self._heard.targets[target].source
 
     def send(self, probe: Probe) -> float:
-        address, path, _source = self._heard.targets[probe.target]
+        target = self._heard.targets[probe.target]
+        address, path = target.address, target.path
         family, kind = address.family, self._kind
         try:
             port = self._port(address, probe.flow)

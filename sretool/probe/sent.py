@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from msgspec import Struct
 
 from sretool.probe.kinds import MARK_BYTES, Kind, Path
 from sretool.probe.quote import Quote
@@ -12,7 +12,7 @@ REMEMBERED = 32768  # half of the 16-bit keys: a late answer never meets its key
 TOO_LATE_S = 30.0  # an answer older than that is none
 
 
-class Sent(NamedTuple):
+class Sent(Struct, frozen=True):
     """A probe that left: `id` and `target` are the engine's, `at` the monotonic time."""
 
     id: int
@@ -23,7 +23,7 @@ class Sent(NamedTuple):
     at: float
 
 
-class Match(NamedTuple):
+class Match(Struct, frozen=True):
     """`sent` is None when it is a packet of ours, as it seems, but not certain which."""
 
     sent: Sent | None

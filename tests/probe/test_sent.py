@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from sretool.probe import packet
 from sretool.probe.kinds import Icmp, Kind, Path, Tcp, Udp
@@ -40,7 +41,7 @@ class Bench:
         written = None if self.family == 6 else self.keys[number] & 0xFFFF
         whole = self.sent[number].transport if transport is None else transport
         protocol = self.kind.protocol(self.family)
-        return Quote(*self.path, protocol, written, 0, whole)._replace(**more)  # type: ignore[arg-type]
+        return replace(Quote(*self.path, protocol, written, 0, whole), **more)
 
 
 @every
