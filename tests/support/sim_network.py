@@ -96,7 +96,7 @@ class SimNetwork:
         kind = answer.kind
         if kind == "echo-reply":
             kind, (type_, code) = "icmp", ECHO_REPLY[self.paths[probe.target].family]
-        mine = answer.about is None and not node.stray and node.quote not in ("corrupt", "foreign")
+        mine = answer.about is None and not node.stray and _told(node.quote)
         return Reply(
             at,
             probe.id if mine else None,
@@ -132,3 +132,8 @@ def _interface(
     mtu: int | None = None,
 ) -> Interface:
     return Interface(role, index, address, name, mtu)  # type: ignore[arg-type]
+
+
+def _told(quote: str | int) -> bool:
+    """Whether that much of a probe says which it was."""
+    return quote >= 8 if isinstance(quote, int) else quote not in ("corrupt", "foreign")
