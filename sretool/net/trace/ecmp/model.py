@@ -152,13 +152,6 @@ class Ecmp(Struct):
     ]
     complete: Annotated[bool, Meta(description="every host was followed to that confidence")]
     unfinished: Annotated[list[Unfinished], Meta(description="hosts that were not")]
-    own_next_hops: Annotated[
-        int | None,
-        Meta(
-            description="next hops among which this host's own flows to the target are spread; of more than "
-            "one, the ways behind one of them were looked for; null: not known"
-        ),
-    ]
     flows: Annotated[int, Meta(description="flows used")]
     flows_most: Annotated[int, Meta(description="as many as were allowed, --flows")]
     probes_sent: Annotated[int, Meta(description="all probes, those that measure the legs' loss included")]
@@ -175,3 +168,10 @@ class Ecmp(Struct):
         str | UnsetType, Meta(description="why it is not known which sockets take which leg; else empty")
     ] = UNSET
     cannot_see: Annotated[list[str], Meta(description="what this way of looking is blind to")] = []
+    own_next_hops: Annotated[
+        int | None,
+        Meta(
+            description="next hops among which this host's own flows to the target are spread; of more than "
+            "one, the ways behind one of them were looked for; null: not known"
+        ),
+    ] = None
