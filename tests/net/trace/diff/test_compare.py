@@ -13,9 +13,11 @@ from sretool.net.trace.diff.align import align
 from sretool.net.trace.diff.checks import CHECKS, leg_lost, limits, rtt_shifted
 from sretool.net.trace.diff.compare import compare
 from sretool.net.trace.diff.model import Limits
+from sretool.net.trace.ecmp.model import Ecmp, EcmpHop, Node
 from sretool.report.check import judge
 from sretool.snapshot.diff.paths import rows
 
+NONE = (None,) * 4
 SIX = ("r1", "r2", "r3", "r4", "r5", "t")
 
 
@@ -87,6 +89,43 @@ def test_a_leg_that_is_gone() -> None:
     same = path([{"r1": [10.0] * 3}, {"a": [30.0] * 3}, {"t": [40.0] * 3}])
     assert found(few, same)["ids"] == []
     assert kinds(few, same) == [("leg-lost", "hop 2")]
+
+
+def ways(*hops: dict[str, int]) -> Any:
+    """A trace with --ecmp: by hop how many flows each host answered; `hops` are of the first flow alone."""
+    made = path([{next(iter(hop)): [10.0 * ttl]} for ttl, hop in enumerate(hops, 1)], sent=1, flow="fixed")
+    nodes = [
+        EcmpHop(
+            ttl,
+            "unknown",
+            [Node(name, "time-exceeded", list(range(n)), *NONE) for name, n in hop.items()],
+            [],
+            0,
+            0,
+        )
+        for ttl, hop in enumerate(hops, 1)
+    ]
+    empty: dict[str, Any] = dict.fromkeys(Ecmp.__struct_fields__)
+    made.ecmp = Ecmp(**{**empty, "hops": nodes})
+    return made
+
+
+def test_with_every_way_known_its_flows_are_what_counts() -> None:
+    both = ways({"r1": 6}, {"a": 8, "b": 8}, {"t": 6})
+    assert found(both, ways({"r1": 6}, {"a": 11}, {"t": 6}))["ids"] == [leg_lost.id]
+    assert found(both, ways({"r1": 6}, {"b": 2, "a": 9}, {"t": 6}))["ids"] == []  # another first flow
+    few = found(ways({"r1": 6}, {"a": 2, "b": 1}, {"t": 6}), ways({"r1": 6}, {"a": 3}, {"t": 6}))
+    assert few["ids"] == []
+    other = ways({"r1": 6}, {"x": 6}, {"y": 6}, {"t": 6})
+    assert found(ways({"r1": 6}, {"v": 6}, {"w": 6}, {"t": 6}), other)["ids"] == ["trace.path-changed"]
+
+
+def test_one_flow_beside_every_way_meets_one_of_them() -> None:
+    one = path(line("r1", "a", "t"), flow="fixed")
+    told = found(one, ways({"r1": 6}, {"b": 8, "a": 8}, {"t": 6}))
+    assert (told["ids"], told["trace.leg-lost"].outcome) == ([], "unknown")
+    assert found(one, ways({"r1": 6}, {"x": 6}, {"t": 6}))["trace.path-changed"].outcome == "unknown"
+    assert found(one, ways({"r1": 6}, {"x": 30}, {"t": 6}))["ids"] == ["trace.path-changed"]
 
 
 def test_a_shift_is_one_finding_where_it_begins() -> None:
