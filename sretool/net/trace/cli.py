@@ -124,7 +124,7 @@ def trace(
     ] = False,
     flows: Annotated[
         int,
-        typer.Option("--flows", help="Flows that --ecmp tries at most.", metavar="N", min=6, max=4096),
+        typer.Option("--flows", help="Flows that --ecmp tries at most.", metavar="N", min=6, max=1024),
     ] = MOST_FLOWS,
     source: Annotated[
         Optional[str], typer.Option("--source", help="Send from this address of ours.", metavar="ADDR")

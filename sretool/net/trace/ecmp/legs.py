@@ -22,6 +22,9 @@ FIRST, MOST, LEAST, ALTOGETHER = 20, 100, 30, 600
 """Probes a leg: the first ones tell whether the target answers at all; then up to `MOST`, fewer where
 there are many legs. With 100 none lost is at most 3.7 % (Wilson)."""
 
+MOST_LEGS = 64
+"""Of more of them not one is measured: it would take longer than anybody waits."""
+
 LIMITED = 0.5
 """Whoever answers less of even the best leg limits its answers."""
 
@@ -121,6 +124,8 @@ def probe(discovery: Discovery, found: list[Diamond]) -> str:
     if seen_by is None:
         return "neither the target answers nor a router that all legs lead to"
     legs = [leg for diamond in tied for leg in diamond.legs if leg.flows]
+    if len(legs) > MOST_LEGS:
+        return f"{len(legs)} legs are too many to measure"
     volley = discovery.volley
     pace = Pace(PER_SECOND, AT_ONCE)
     started = volley.network.now()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from msgspec import UNSET
-from paths import Path, Split, router, straight
+from paths import Node, Path, Split, router, straight
 from ways import diamond, leg, searched
 
 from sretool.net.trace.ecmp.checks import CHECKS
@@ -154,6 +154,16 @@ def test_by_packet_no_leg_can_be_measured() -> None:
     path = diamond(2, by="packet")
     ecmp, _ = searched(path)
     assert judged(ecmp, path)[0].outcome == "unknown"
+
+
+def test_a_hop_that_answers_every_flow_from_another_address() -> None:
+    path = straight(5)
+    path.hops[2] = [Node(f"10.{n >> 8}.{n & 255}.3", [30.0], (11, 0)) for n in range(2000)]
+    ecmp, network = searched(path)
+    assert "too many to measure" in ecmp.loss_unknown
+    assert ecmp.network_ms < 3000
+    assert len(network.sent) < 1500
+    assert not ecmp.complete
 
 
 def test_not_asked_or_one_way() -> None:
