@@ -84,6 +84,7 @@ def build(
         end_address=end.address,
         end_answer=end.answer,
         end_ttl_exact=end.exact,
+        end_round=told.number,
         port_state=_port_state(asked.protocol, end),
         loop=circle if end.reason == "loop" else [],
         target_answered=answered,
@@ -92,7 +93,7 @@ def build(
         total=len(hops),
         # where every probe may go another way, another host is no change of the path
         changes=[
-            Change(rfc3339(news.at + wall_offset_s), news.ttl, news.was, news.now)
+            Change(rfc3339(news.at + wall_offset_s), news.ttl, news.was, news.now, news.round)
             for news in tracer.news
             if asked.flow == "fixed"
         ],

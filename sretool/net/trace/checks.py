@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 from sretool.net.trace.ecmp.checks import CHECKS as _OF_WAYS
@@ -272,13 +273,15 @@ def target_loss(trace: Path, rule: Rule[Path]) -> Iterator[Finding]:
     low, high = wilson(lost, sent)
     if low <= rule["loss"]:
         return
-    if trace.rounds > 1 and row.loss_verdict != "forward" and trace.end_answer in LIMITED:
+    begins = next((hop for hop in trace.hops if hop.loss_verdict == "forward"), None)
+    if trace.rounds > 1 and begins is None and trace.end_answer in LIMITED:
         raise Unknown(
             f"{lost} of {sent} probes to the target were not answered and no hop before it loses as much: "
             "its ICMP rate limit, or loss on the last link; --protocol tcp or icmp can tell"
         )
-    begins = next((hop for hop in trace.hops if hop.loss_verdict == "forward"), row)
-    where = "" if begins is row else f"; it begins at hop {begins.ttl} ({begins.hosts[0].address})"
+    begins = begins or row
+    host = f" ({begins.hosts[0].address})" if len(begins.hosts) == 1 else ""
+    where = "" if begins is row else f"; it begins at hop {begins.ttl}{host}"
     yield rule.finding(
         "warning",
         f"{lost} of {sent} probes to {trace.address} were not answered{where}",
@@ -321,13 +324,14 @@ def _lost(trace: Path, row: Hop) -> tuple[int, int]:
     title="the path changes",
     reads="which host answers at each hop, from round to round of a watch",
     window="all rounds of a watch or report",
-    thresholds={"changes": Threshold(3, "changes", "ours: fewer are a reroute, which heals what it follows")},
+    thresholds={"changes": Threshold(3, "times", "ours: fewer are a reroute, which heals what it follows")},
     remedy="look for a link or a BGP session that goes up and down near the first hop that changed",
     refs=("rfc:2439",),
 )
 def flaps(trace: Path, rule: Rule[Path]) -> Iterator[Finding]:
     """Other hosts than before answer, on one and the same flow. Once or twice is told and no more: the
-    network found another way. Not judged where every probe may go its own way.
+    network found another way. What changes at several hops at once is one change. Not judged where every
+    probe may go its own way.
     """
     if trace.rounds == 1:
         raise NotApplicable("one burst shows no change")
@@ -335,14 +339,16 @@ def flaps(trace: Path, rule: Rule[Path]) -> Iterator[Finding]:
         raise NotApplicable("every probe is its own flow and may take its own way")
     if not trace.changes:
         return
-    number = len(trace.changes)
+    # a change in the middle of a round shows at near hops in the next one
+    rounds = sorted(change.round for change in trace.changes)
+    times = 1 + sum(after - before > 1 for before, after in itertools.pairwise(rounds))
     first = min(trace.changes, key=lambda change: change.ttl)
     yield rule.finding(
-        "warning" if number >= rule["changes"] else "info",
-        f"the path to {trace.address} changed {count_text(number, 'time')}, "
-        f"nearest at hop {first.ttl}: {', '.join(first.was)} before, {', '.join(first.now)} now",
+        "warning" if times >= rule["changes"] else "info",
+        f"the path to {trace.address} changed {count_text(times, 'time')}, the nearest at hop {first.ttl}: "
+        f"{', '.join(first.was)} before, {', '.join(first.now)} after",
         subject=_target(trace),
-        evidence=[Evidence("changes", number, "changes", rule["changes"], _source(trace))],
+        evidence=[Evidence("changes", times, "times", rule["changes"], _source(trace))],
         next=[f"sretool net trace -w {trace.address}"],
     )
 

@@ -28,6 +28,8 @@ SAME_HOP, SLOWEST, LEAST_WAIT_S = 3.0, 2.0, 0.1
 ASK_AGAIN = (0.45, 0.9)
 LAST_WAIT = 1.15
 
+RECENT = 10
+"""A target that answered in one of so many rounds is there; at a loss of a half one of 1,000 misses all."""
 BEYOND = 3
 """A round asks so many hops past the last that answered, while the target is silent."""
 FORGET_S = 30.0
@@ -88,6 +90,7 @@ class News(NamedTuple):
     """Another host than before answers at a hop. `at` is on the network's clock."""
 
     at: float
+    round: int
     ttl: int
     was: list[str]
     now: list[str]
@@ -278,12 +281,17 @@ class Tracer:
         self.ended_at = min(now, until) if until > float("-inf") else now
 
     def told(self, now: float) -> Round:
-        """The newest round that says where the path ends: by an answer, or by having been waited for."""
-        for number in sorted(self._rounds, reverse=True):
-            round_ = self._rounds[number]
-            if round_.end_known() or (round_ is self.round and self.finished) or self._is_over(round_, now):
+        """The newest round that knows where the path ends, of the newest ten: on a path that loses, one
+        probe that is lost does not make the target silent. Else the newest that was waited for.
+        """
+        rounds = [self._rounds[number] for number in sorted(self._rounds, reverse=True)]
+        for round_ in rounds:
+            if round_.end_known():
                 return round_
-        return self._rounds[min(self._rounds)]
+        for round_ in rounds:
+            if (round_ is self.round and self.finished) or self._is_over(round_, now):
+                return round_
+        return rounds[-1]
 
     def _is_over(self, round_: Round, now: float) -> bool:
         shots = round_.shots
@@ -345,7 +353,8 @@ class Tracer:
         The ids of probes whose answers would come too late from now on.
         """
         told = self.told(now)
-        self._rounds = {number: round_ for number, round_ in self._rounds.items() if number >= told.number}
+        oldest = self.round.number - RECENT
+        self._rounds = {number: round_ for number, round_ in self._rounds.items() if number > oldest}
         last = told.arrival.ttl if told.arrival else told.farthest() + BEYOND
         hops = range(self.plan.first_ttl, min(max(last, self.plan.first_ttl), self.plan.max_ttl) + 1)
         self.round = Round(self.plan, self.round.number + 1)
@@ -391,8 +400,9 @@ class Tracer:
         """Note when another host answers than in the rounds before."""
         seen = self._seen.setdefault(shot.ttl, {})
         newest = max(seen.values(), default=0)
-        known = seen.get(address, -RETURNED)
-        if 0 < newest < shot.round and shot.round - known >= RETURNED:
-            was = sorted(old for old, when in seen.items() if when == newest)
-            self.news.append(News(at, shot.ttl, was, [address]))
+        was = sorted(old for old, when in seen.items() if when == newest)
+        # who comes back from silence was there all the time
+        new = shot.round - seen.get(address, -RETURNED) >= RETURNED and address not in was
+        if 0 < newest < shot.round and new:
+            self.news.append(News(at, shot.round, shot.ttl, was, [address]))
         seen[address] = shot.round

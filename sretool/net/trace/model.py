@@ -134,6 +134,7 @@ class Change(Struct, frozen=True):
     ttl: Annotated[int, Meta(description="at which hop")]
     was: Annotated[list[str], Meta(description="addresses that answered before")]
     now: Annotated[list[str], Meta(description="addresses that answer now; empty: nobody")]
+    round: Annotated[int, Meta(description="in which round, counted from 1")] = 1
 
 
 class Stray(Struct):
@@ -210,6 +211,10 @@ class Path(Struct):
     changes: Annotated[list[Change], Meta(description="what changed of a fixed flow's path during a watch")]
     strays: Annotated[list[Stray], Meta(description="replies that match no probe; at most the first 100")]
     stray_replies: Annotated[int, Meta(description="number of all replies that match no probe")]
+    end_round: Annotated[
+        int,
+        Meta(description="the newest round that told so; of a watch that loses probes not always the last"),
+    ] = 1
     checks: Annotated[list[Verdict], Meta(description="what was judged, and what could not be")] = []
     ecmp: Annotated[
         Ecmp | UnsetType,

@@ -107,7 +107,9 @@ class Events:
             told = self._news_told.get(id(tracer), 0)
             self._news_told[id(tracer)] = len(tracer.news)
             for news in tracer.news[told:]:
-                self._event("change", news.at, tracer, ttl=news.ttl, was=news.was, now=news.now)
+                self._event(
+                    "change", news.at, tracer, ttl=news.ttl, round=news.round, was=news.was, now=news.now
+                )
             for shot in self._lost(tracer, now):
                 self._event("lost", shot.sent_at, tracer, ttl=shot.ttl, round=shot.round)
 

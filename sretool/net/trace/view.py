@@ -178,6 +178,8 @@ def _end(path: Path) -> Iterator[Line]:
     took = (
         f"; the trace took {ms_text(path.network_ms)} ms" if path.rounds == 1 else f"; {path.rounds} rounds"
     )
+    if path.rounds - path.end_round > 1:  # the newest one may be still on its way
+        took += f", of which the last {path.rounds - path.end_round} did not tell"
     if path.end_reason == "reached":
         exact = "" if path.end_ttl_exact else ", or nearer"
         by = "" if path.end_address == path.address else f", by {path.end_address or 'an unknown address'}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import random
 import statistics
 
 import pytest
@@ -16,8 +17,10 @@ from paths import straight
 from sim_network import SimNetwork
 from trace_sim import traced
 
+from sretool.net.trace.checks import CHECKS
 from sretool.net.trace.loss import Asked, verdicts
 from sretool.probe.stats import Samples
+from sretool.report.check import judge
 
 MS = st.floats(0.001, 5000, allow_nan=False)
 
@@ -76,7 +79,10 @@ def test_ten_rounds() -> None:
 def test_a_target_that_falls_silent_during_a_watch() -> None:
     path = straight(4)
     path.end.burst = 3 * 27 + 2  # type: ignore[union-attr]
-    trace = traced(path, rounds=8)
+    recent = traced(path, rounds=8)
+    assert (recent.reached, recent.end_ttl, recent.end_round) == (True, 4, 3)
+    path.end.burst = 3 * 27 + 2  # type: ignore[union-attr]
+    trace = traced(path, rounds=16)
     assert (trace.reached, trace.end_reason, trace.end_ttl) == (False, "silent", 3)
     assert trace.hops[3].received == 5
 
@@ -148,6 +154,21 @@ def test_another_host_on_one_flow_is_a_change_and_told_once() -> None:
     (change,) = build(tracer, about, network.now()).changes
     assert (change.ttl, change.was, change.now) == (2, ["10.99.0.2"], ["10.99.7.7"])
     assert build(tracer, About("t", "10.99.0.254"), network.now()).changes == []
+
+
+def test_a_path_that_loses_reaches_its_target_all_the_same() -> None:
+    path = straight(5)
+    rng = random.Random(7)
+    for hop in path.hops[2:]:
+        hop[0].lose = [number for number in range(99) if rng.random() < 0.3]
+    path.end.lose = [number for number in range(999) if rng.random() < 0.3]  # type: ignore[union-attr]
+    trace = traced(path, rounds=60, asked={"flow": "fixed"})
+    assert (trace.reached, trace.end_ttl) == (True, 5)
+    assert trace.hops[2].loss_verdict == "forward"
+    assert trace.changes == []
+    (finding,) = [found for _, found in judge(CHECKS, trace) if found]
+    assert finding[0].id == "trace.target-loss"
+    assert "begins at hop 3 (10.99.0.3)" in finding[0].summary
 
 
 def test_a_report_is_one_answer() -> None:
