@@ -7,6 +7,8 @@ __udp4_lib_err, net/ipv6/udp.c __udp6_lib_err), which is what makes it work with
 
 from __future__ import annotations
 
+import fcntl
+import os
 import socket
 import struct
 import sys
@@ -24,6 +26,7 @@ from sretool.probe.network import Reply
 IP_RECVERR, IPV6_RECVERR = 11, 25
 IP_RECVTTL = 12
 IP_RECVERR_RFC4884, IPV6_RECVERR_RFC4884 = 26, 31  # Linux 5.9
+_SIOCGIFNAME = 0x8910  # linux/sockios.h
 _INVALID = 1  # SO_EE_RFC4884_FLAG_INVALID
 SO_TIMESTAMPNS = 35
 ORIGIN_LOCAL, ORIGIN_ICMP, ORIGIN_ICMP6 = 1, 2, 3
@@ -55,8 +58,8 @@ class Extended(NamedTuple):
         return self.info or None if (self.origin, self.type, self.code) in too_big else None
 
 
-def extended(ancillary: Ancillary) -> Extended | None:
-    """The extended error among the control messages, None when there is none.
+def extended(ancillary: Ancillary, opened: socket.socket | None = None) -> Extended | None:
+    """The extended error among the control messages of a socket, None when there is none.
 
     Raises:
         ParseError: shorter than the kernel documents.
@@ -67,7 +70,7 @@ def extended(ancillary: Ancillary) -> Extended | None:
                 raise ParseError("error queue", f"sock_extended_err has {len(data)} bytes")
             number, origin, type_, code, info, at, flags = _EXTENDED.unpack_from(data)
             at = 0 if flags & _INVALID else at
-            return Extended(number, origin, type_, code, _offender(data[_EXTENDED.size :]), info, at)
+            return Extended(number, origin, type_, code, _offender(data[_EXTENDED.size :], opened), info, at)
     return None
 
 
@@ -92,7 +95,7 @@ def read(opened: socket.socket, before: int) -> Entry | None:
         ParseError: shorter than the kernel documents.
     """
     data, ancillary, _flags, name = opened.recvmsg(2048, 512, socket.MSG_ERRQUEUE)
-    found = extended(ancillary)
+    found = extended(ancillary, opened)
     if found is None or found.origin not in (ORIGIN_ICMP, ORIGIN_ICMP6):
         return None
     data, extensions = split(data, found.extended_at, OLD_PLACE - before)
@@ -116,7 +119,7 @@ def reply(entry: Entry, sent_at: float, probe: int | None, target: int) -> Reply
     )
 
 
-def _offender(raw: bytes) -> str | None:
+def _offender(raw: bytes, opened: socket.socket | None) -> str | None:
     if len(raw) < 2:
         return None
     (family,) = struct.unpack_from("=H", raw)
@@ -125,22 +128,27 @@ def _offender(raw: bytes) -> str | None:
     if family == socket.AF_INET6 and len(raw) >= 28:
         address = socket.inet_ntop(socket.AF_INET6, raw[8:24])
         (scope,) = struct.unpack_from("=I", raw, 24)
-        return address + zone(scope) if scope else address
+        return address + zone(scope, opened) if scope else address
     return None
 
 
-def zone(scope: int) -> str:
-    """`%eth0` for an interface index, `%7` when it is gone."""
+def zone(scope: int, opened: socket.socket | None = None) -> str:
+    """`%eth0` for an interface index, `%7` when it is gone. Of a socket: in the namespace it belongs to,
+    where the index is another interface's than in ours (netdevice(7) SIOCGIFNAME).
+    """
     try:
-        return "%" + socket.if_indextoname(scope)
+        if opened is None:
+            return "%" + socket.if_indextoname(scope)
+        found = fcntl.ioctl(opened, _SIOCGIFNAME, struct.pack("=16xi20x", scope))
+        return "%" + os.fsdecode(found[:16].partition(b"\0")[0])
     except OSError:
         return f"%{scope}"
 
 
-def sender(name: Sequence[Any]) -> str:
-    """The address in what recvmsg(2) names, with its zone."""
+def sender(name: Sequence[Any], opened: socket.socket) -> str:
+    """The address in what recvmsg(2) of a socket names, with its zone."""
     scope = name[3] if len(name) == 4 else 0
-    return str(name[0]) + (zone(scope) if scope else "")
+    return str(name[0]) + (zone(scope, opened) if scope else "")
 
 
 def received_ns(ancillary: Ancillary) -> int | None:

@@ -55,7 +55,8 @@ class Heard:
             ttl, data = quote.without_header(data)
         whole = not flags & socket.MSG_TRUNC
         if len(data) >= 8 and data[0] == packet.ECHO_REPLY[family]:
-            return self._echo_reply(family, data, ancillary, ttl, name, whole=whole)
+            whom = errqueue.sender(name, opened)
+            return self._echo_reply(family, data, ancillary, ttl, whom, whole=whole)
         said = quote.error(family, data, whole=whole)
         numbers = self.by_address.get(said.quote.destination)
         match = self._memory.match(said.quote) if numbers else None
@@ -66,7 +67,7 @@ class Heard:
         return Reply(
             errqueue.arrival(ancillary, sent.at if sent else self._started_at),
             sent.id if sent else None,
-            errqueue.sender(name),
+            errqueue.sender(name, opened),
             "icmp",
             said.type,
             said.code,
@@ -84,7 +85,7 @@ class Heard:
         data: bytes,
         ancillary: Ancillary,
         ttl: int | None,
-        name: Sequence[Any],
+        whom: str,
         *,
         whole: bool,
     ) -> Reply | None:
@@ -100,7 +101,7 @@ class Heard:
         return Reply(
             errqueue.arrival(ancillary, sent.at),
             sent.id if ours else None,
-            errqueue.sender(name),
+            whom,
             "icmp",
             data[0],
             data[1],
@@ -130,7 +131,7 @@ class Heard:
         return Reply(
             errqueue.arrival(ancillary, sent.at if sent else self._started_at),
             sent.id if sent else None,
-            errqueue.sender(name),
+            errqueue.sender(name, opened),
             "rst" if flags & packet.RST else "syn-ack",
             ttl=ttl,
             target=target,
@@ -150,7 +151,7 @@ class Heard:
         return Reply(
             errqueue.arrival(ancillary, sent.at if sent else self._started_at),
             sent.id if sent else None,
-            errqueue.sender(name),
+            errqueue.sender(name, opened),
             "datagram",
             ttl=errqueue.received_ttl(ancillary),
             target=target,

@@ -190,7 +190,7 @@ class PingNetwork:
         return Reply(
             errqueue.arrival(ancillary, sent.at),
             sent.id if ours else None,
-            errqueue.sender(name),
+            errqueue.sender(name, kept.opened),
             "icmp",
             data[0],
             data[1],
