@@ -155,6 +155,7 @@ def trace(
 
     Sends UDP, ICMP or TCP packets: to a host at most 100 at once, then 1,000 a second. A silent target costs
     1.2 s, or a fifth more than --timeout. Needs no root; with it, all probes are one flow and take one way.
+    --ecmp sends six flows, then those that each router lacks, and 30 to 100 probes a leg at 180 a second.
     --jsonl prints events as they happen: reply, lost, change, then the paths and the end.
     """
     if len(hosts) > MOST_HOSTS:

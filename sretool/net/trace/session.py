@@ -182,6 +182,8 @@ class Session:
                 first_id=self.drive.next_id(),
                 stop_at=self.drive.stop_at,
                 echo=self._ask.protocol == "icmp",
+                per_s=self._ask.per_s,
+                burst=self._ask.parallel,
             )
             if self._ask.leaving.netns is None:  # those of another namespace are not ours to see
                 ours = self.network.source(target.tracer.plan.number)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from sretool.net.trace.ecmp.graph import LAST_TRY, Graph, Vertex, wish
 from sretool.net.trace.ecmp.stopping import flows_for
-from sretool.net.trace.ecmp.volley import Shot, Volley, arrived, refuses
+from sretool.net.trace.ecmp.volley import BURST, PER_SECOND, Shot, Volley, arrived, refuses
 from sretool.net.trace.engine import words
 from sretool.probe.network import Network
 
@@ -39,7 +39,8 @@ PATIENCE_S = 12.0
 
 class Plan(NamedTuple):
     """What to discover. `target` is the address as replies will name it, `number` what the network
-    calls it; `stop_at` is on the network's clock; `echo`: the probes have no ports.
+    calls it; `stop_at` is on the network's clock; `echo`: the probes have no ports;
+    `burst` probes leave at once, and `per_s` a second after them.
     """
 
     target: str
@@ -51,6 +52,8 @@ class Plan(NamedTuple):
     timeout_s: float = 1.0
     stop_at: float = float("inf")
     echo: bool = False
+    per_s: float = PER_SECOND
+    burst: int = BURST
 
 
 @dataclass
@@ -124,7 +127,14 @@ class Discovery:
 
     def __init__(self, network: Network, plan: Plan, *, first_id: int = 0) -> None:
         self.plan = plan
-        self.volley = Volley(network, target=plan.number, first_id=first_id, stop_at=plan.stop_at)
+        self.volley = Volley(
+            network,
+            target=plan.number,
+            first_id=first_id,
+            stop_at=plan.stop_at,
+            per_s=plan.per_s,
+            burst=plan.burst,
+        )
         self.graph = Graph(plan.first_ttl, plan.max_ttl)
         self.rtts_s: dict[Vertex, list[float]] = {}
         self.said: dict[Vertex, str] = {}

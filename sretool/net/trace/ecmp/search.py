@@ -10,7 +10,7 @@ from sretool.net.trace.ecmp import legs, sockets
 from sretool.net.trace.ecmp.build import build
 from sretool.net.trace.ecmp.engine import FIRST_FLOWS, Discovery, Plan
 from sretool.net.trace.ecmp.model import Ecmp
-from sretool.net.trace.ecmp.volley import Shot
+from sretool.net.trace.ecmp.volley import BURST, PER_SECOND, Shot
 from sretool.net.trace.engine import Tracer
 from sretool.probe.network import Network
 from sretool.probe.resolve import Address
@@ -32,7 +32,16 @@ class Search:
 
     @classmethod
     def after(
-        cls, network: Network, tracer: Tracer, *, flows: int, first_id: int, stop_at: float, echo: bool
+        cls,
+        network: Network,
+        tracer: Tracer,
+        *,
+        flows: int,
+        first_id: int,
+        stop_at: float,
+        echo: bool,
+        per_s: float = PER_SECOND,
+        burst: int = BURST,
     ) -> Search:
         """A search whose first round is what a tracer has sent (six flows a hop) and waited for."""
         plan = tracer.plan
@@ -48,6 +57,8 @@ class Search:
                 plan.timeout_s,
                 stop_at,
                 echo,
+                per_s,
+                burst,
             ),
             first_id=first_id,
         )

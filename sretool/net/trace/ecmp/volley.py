@@ -37,7 +37,14 @@ class Volley:
     """
 
     def __init__(
-        self, network: Network, *, target: int = 0, first_id: int = 0, stop_at: float = float("inf")
+        self,
+        network: Network,
+        *,
+        target: int = 0,
+        first_id: int = 0,
+        stop_at: float = float("inf"),
+        per_s: float = PER_SECOND,
+        burst: int = BURST,
     ) -> None:
         self.network = network
         self.target = target
@@ -50,7 +57,7 @@ class Volley:
         self.slowest_s: dict[int, float] = {}
         self.next_id = first_id
         self._by_id: dict[int, Shot] = {}
-        self._pace = Pace(PER_SECOND, BURST)
+        self._pace = Pace(per_s, burst)
 
     @property
     def over(self) -> bool:

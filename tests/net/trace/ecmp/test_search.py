@@ -300,6 +300,12 @@ def test_a_tracer_that_was_cut_short() -> None:
     assert {lacking.why for lacking in ecmp.unfinished} == {"time"}
 
 
+def test_no_faster_than_it_may() -> None:
+    ecmp, network = searched(diamond(4), per_s=100.0, burst=10, measured=False)
+    assert network.now() - network.started >= (len(network.sent) - 10) / 100
+    assert len(found(ecmp)[4]) == 4
+
+
 # random paths
 
 _numbers = itertools.count()
