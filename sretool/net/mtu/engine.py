@@ -206,13 +206,12 @@ class Sizer(Probing):
         plan = self.plan
         hop = self.passed(size)
         ahead = range(hop + 1, min(hop + 1 + 2 * AHEAD, plan.max_ttl))
-        asked = self.send((ttl, plan.small, self.way) for ttl in ahead)
+        self.send((ttl, plan.small, self.way) for ttl in ahead)
         times = [since + part * plan.timeout_s for part in ASK_AGAIN]
         end = since + LAST_WAIT * plan.timeout_s
 
         def until() -> float:
-            behind = [shot for shot in asked if shot.reply is not None and not self.refused(shot)]
-            behind += [shot for shot in self.shots if shot.size_bytes < size and self.arrived(shot)]
+            behind = self._behind(self.passed(size), size)
             return min(self.lag(behind), times[0] if times else end, end)
 
         while not decided() and not self.overdue:
@@ -258,8 +257,16 @@ class Sizer(Probing):
         farther = min(shot.rtt_s for shot in self.shots if self.expired(shot) and shot.ttl > asked[-1])
         end = last + min(self.quiet_s, (1 + LAG) * farther + LEAST_LAG_S)
         self.wait(lambda: all(shot.reply is not None for shot in batch), lambda: end)
-        large, small = [], []
-        for ttl in asked:
+        if self._compare(size, asked, batch) is not None:
+            # before anybody is blamed: late is not lost
+            late = self.network.now() + self.quiet_s
+            self.wait(lambda: False, lambda: late)
+            self.uneven = self._compare(size, asked, batch)
+
+    def _compare(self, size: int, hops: list[int], batch: list[Shot]) -> Uneven | None:
+        large: list[Shot] = []
+        small: list[Shot] = []
+        for ttl in hops:
             mine = [shot for shot in self.shots if shot.ttl == ttl and shot.size_bytes == size]
             others = [shot for shot in batch if shot.ttl == ttl and shot.size_bytes < size]
             # a router that never answers a large one may be sparing itself (its control plane is policed)
@@ -267,9 +274,9 @@ class Sizer(Probing):
                 large += mine
                 small += others
         lost = sum(shot.reply is None for shot in large)
-        if lost >= SURE:
-            hops = sorted({shot.ttl for shot in small})
-            self.uneven = Uneven(hops, size, len(large), lost, len(small))
+        if lost < SURE:
+            return None
+        return Uneven(sorted({shot.ttl for shot in small}), size, len(large), lost, len(small))
 
     # The exact size behind a hop
 
@@ -285,12 +292,17 @@ class Sizer(Probing):
                 return None
             after = self.passed(size)  # a hop that had no answer left when the ladder was sent
         before, ways = search.nearest()
+        told = {
+            self.mtu(shot)
+            for shot in self.shots
+            if shot.size_bytes > low and self.refused(shot) and self.place(shot) == after
+        }
         return Narrowing(
             after,
             before,
             low,
             high,
-            None if said is None else self.mtu(said),
+            low if low in told else None if said is None else self.mtu(said),
             sure and high == low + 1,
             # a time-exceeded, and an ICMP error about UDP, are small whatever they quote (RFC 1812
             # 4.3.2.3, RFC 4443 2.4): only an echo reply is as large as its request

@@ -14,7 +14,7 @@ SURE, MOMENTS = 3, 2
 the way may lose several packets of one burst.
 """
 ANSWERS, REFILL_S = 6, 1.0  # net.ipv4.icmp_ratelimit
-MOST_SCANS = 24
+MOST_SCANS, MOST_PAUSES = 24, 5
 AHEAD = 3
 
 
@@ -33,6 +33,7 @@ class Search:
         self._fails: Counter[int] = Counter()
         self._moments: Counter[int] = Counter()
         self._guessed: Counter[int] = Counter()
+        self._pauses = 0
         self._tired: dict[tuple[int, Transport], float] = {}
         self._witnesses: list[tuple[int, Transport]] = [only] if only else []
         if only is None:
@@ -209,16 +210,20 @@ class Search:
             for shot in probing.shots
             if (shot.transport == "udp" and probing.arrived(shot) if target else shot.ttl == ttl)
             and shot.reply is not None
+            and shot.reply.kind != "datagram"  # a service is not limited so
             and not probing.refused(shot)
         )
         left, then = float(ANSWERS), probing.started
         for at in (*given, probing.network.now()):
-            left, then = min(ANSWERS, left + (at - then) / REFILL_S) - 1, at
+            left, then = max(0.0, min(ANSWERS, left + (at - then) / REFILL_S) - 1), at
         return left + 1
 
     def _rest(self, last: bool) -> bool:
         """Wait until one of them may answer again; whether there is one."""
         if self._rested(last=last) is None:
+            self._pauses += 1
+            if self._pauses > MOST_PAUSES:
+                return False
             self._pause(lambda: self._found(last))
         return bool(self._witnesses) and not self._probing.overdue
 
