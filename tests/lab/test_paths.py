@@ -20,7 +20,7 @@ from paths import straight
 
 pytestmark = pytest.mark.lab
 
-TRIES = 5
+TRIES = 8
 LABS = 3
 KEYS = ("name", "protocol", "family", "method")
 Variant = tuple[str, str, int, str]

@@ -37,7 +37,7 @@ def differences(expect: dict[str, Any], answer: dict[str, Any], path: Path, wave
     compared.value("findings", found, expect.get("findings") or [])
     if "stray_replies" in data:
         compared.value("strays", data["stray_replies"], expect.get("strays", 0))
-    compared.value("network_ms", data["network_ms"], {"max": waves * expect["network_ms"] + BUSY_MS})
+    compared.value("network_ms", data["network_ms"], {"max": waves * (expect["network_ms"] + BUSY_MS)})
     if expect.get("hops") is not None:
         compared.hops(data["hops"], data["first_ttl"], expect["hops"])
     if "first_ttl" in data and expect.get("rtt") is not False:
