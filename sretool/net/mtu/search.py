@@ -214,9 +214,9 @@ class Search:
             and not probing.refused(shot)
         )
         left, then = float(ANSWERS), probing.started
-        for at in (*given, probing.network.now()):
+        for at in given:
             left, then = max(0.0, min(ANSWERS, left + (at - then) / REFILL_S) - 1), at
-        return left + 1
+        return min(ANSWERS, left + (probing.network.now() - then) / REFILL_S)
 
     def _rest(self, last: bool) -> bool:
         """Wait until one of them may answer again; whether there is one."""
