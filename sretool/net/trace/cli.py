@@ -154,7 +154,8 @@ def trace(
     """Show every hop to a host, all at once.
 
     Sends UDP, ICMP or TCP packets: to a host at most 100 at once, then 1,000 a second. A silent target costs
-    1.2 s, or a fifth more than --timeout. Needs no root; with it, all probes are one flow and take one way.
+    1.2 s, or a fifth more than --timeout. Needs no root; with it, all probes are one flow and take one way,
+    and a RST behind each SYN takes it back (twice the packets), so that no application sees a connection.
     --ecmp sends six flows, then those that each router lacks, and 30 to 100 probes a leg at 180 a second.
     --jsonl prints events as they happen: reply, lost, change, then the paths and the end.
     """
