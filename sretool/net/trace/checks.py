@@ -329,9 +329,9 @@ def _lost(trace: Path, row: Hop) -> tuple[int, int]:
     refs=("rfc:2439",),
 )
 def flaps(trace: Path, rule: Rule[Path]) -> Iterator[Finding]:
-    """Other hosts than before answer, on one and the same flow. Once or twice is told and no more: the
-    network found another way. What changes at several hops at once is one change. Not judged where every
-    probe may go its own way.
+    """Other hosts than before answer, again and again, on one and the same flow. Once or twice is a network
+    that found another way: `changes` has it, and it is no finding. What changes at several hops at once is
+    one change. Not judged where every probe may go its own way.
     """
     if trace.rounds == 1:
         raise NotApplicable("one burst shows no change")
@@ -342,9 +342,11 @@ def flaps(trace: Path, rule: Rule[Path]) -> Iterator[Finding]:
     # a change in the middle of a round shows at near hops in the next one
     rounds = sorted(change.round for change in trace.changes)
     times = 1 + sum(after - before > 1 for before, after in itertools.pairwise(rounds))
+    if times < rule["changes"]:
+        return
     first = min(trace.changes, key=lambda change: change.ttl)
     yield rule.finding(
-        "warning" if times >= rule["changes"] else "info",
+        "warning",
         f"the path to {trace.address} changed {count_text(times, 'time')}, the nearest at hop {first.ttl}: "
         f"{', '.join(first.was)} before, {', '.join(first.now)} after",
         subject=_target(trace),

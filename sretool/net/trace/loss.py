@@ -26,7 +26,11 @@ def verdicts(hops: Sequence[Asked]) -> list[LossVerdict]:
     """What each hop's loss means, by what the hops behind it lose: a packet that was answered from
     farther out has passed this hop. It is said only where the 95 % intervals tell.
     """
-    return [_verdict(hop, hops[place + 1 :]) for place, hop in enumerate(hops)]
+    found = [_verdict(hop, hops[place + 1 :]) for place, hop in enumerate(hops)]
+    if found and found[-1] == "unknown" and "forward" in found:
+        # the last hop has nobody behind it, and a part of the way to it that loses
+        found[-1] = "forward" if wilson(hops[-1].lost, hops[-1].sent)[0] > SOME else "unknown"
+    return found
 
 
 def _verdict(hop: Asked, later: Sequence[Asked]) -> LossVerdict:
