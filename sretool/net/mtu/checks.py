@@ -349,10 +349,10 @@ def unreachable(mtu: Mtu, rule: Rule[Mtu]) -> Iterator[Finding]:
     _judged(mtu)
     if mtu.end_reason not in ("unreachable", "prohibited"):
         return
+    who = "this host itself" if mtu.end_address == mtu.source_address else mtu.end_address or "a router"
     yield rule.finding(
         "critical",
-        f"{mtu.end_address or 'a router'} says that {mtu.address} is {mtu.end_reason}: "
-        "its path MTU is not known",
+        f"{who} says that {mtu.address} is {mtu.end_reason}: its path MTU is not known",
         subject=_target(mtu),
         evidence=[Evidence("said by", mtu.end_address, source=_ICMP)],
         next=[f"sretool net trace {mtu.address}"],

@@ -12,6 +12,7 @@ on the same way, was answered; and three times, before it is told.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
@@ -23,7 +24,7 @@ from sretool.probe import icmp
 ASK_AGAIN = (0.45, 0.85, 1.05)  # the last: a second after somebody else used the last answer up
 LAST_WAIT = 1.19
 MOST_NARROWINGS = 12
-WAYS_HOPS = 4
+WAYS_HOPS, CHANCE = 6, 0.03
 
 Outcome = Literal["passes", "advertised", "eaten", "refused", "silent"]
 EndReason = Literal["measured", "silent", "unreachable", "prohibited", "unsettled"]
@@ -249,12 +250,13 @@ class Sizer(Probing):
         mute = [ttl for ttl in range(1, max(routers, default=0)) if ttl not in answered]
         if self.way != "udp" or self.overdue or not mute or size <= plan.small:
             return
-        asked = mute[-WAYS_HOPS:]
+        asked = [ttl for ttl in range(mute[0], max(routers) + 1) if ttl in routers or ttl in mute]
+        asked = asked[:WAYS_HOPS]
         batch = self.send(
             (ttl, each, "udp") for _ in range(SURE) for each in (size, plan.small) for ttl in asked
         )
         last = self.network.now()
-        farther = min(shot.rtt_s for shot in self.shots if self.expired(shot) and shot.ttl > asked[-1])
+        farther = max(shot.rtt_s for shot in self.shots if self.expired(shot) and shot.ttl <= asked[-1] + 1)
         end = last + min(self.quiet_s, (1 + LAG) * farther + LEAST_LAG_S)
         self.wait(lambda: all(shot.reply is not None for shot in batch), lambda: end)
         if self._compare(size, asked, batch) is not None:
@@ -264,19 +266,29 @@ class Sizer(Probing):
             self.uneven = self._compare(size, asked, batch)
 
     def _compare(self, size: int, hops: list[int], batch: list[Shot]) -> Uneven | None:
-        large: list[Shot] = []
-        small: list[Shot] = []
+        """Of hops that answered a large one lately (another may be sparing itself), what was lost; None when
+        small ones were lost too, or chance explains it.
+        """
+        kept: list[Shot] = []
         for ttl in hops:
-            mine = [shot for shot in self.shots if shot.ttl == ttl and shot.size_bytes == size]
-            others = [shot for shot in batch if shot.ttl == ttl and shot.size_bytes < size]
-            # a router that never answers a large one may be sparing itself (its control plane is policed)
-            if all(map(self.expired, others)) and any(map(self.expired, mine)):
-                large += mine
-                small += others
-        lost = sum(shot.reply is None for shot in large)
-        if lost < SURE:
+            mine = [shot for shot in batch if shot.ttl == ttl]
+            large = [shot for shot in mine if shot.size_bytes == size]
+            if all(map(self.expired, large)):
+                mine = [
+                    shot for shot in mine if self.expired(shot)
+                ]  # seven answers are one more than it gives
+            elif not any(map(self.expired, large)):
+                continue
+            kept += mine
+        large = [shot for shot in kept if shot.size_bytes == size]
+        lost = sum(not self.expired(shot) for shot in large)
+        small = len(kept) - len(large)
+        if lost < SURE or any(not self.expired(shot) for shot in kept if shot.size_bytes < size):
             return None
-        return Uneven(sorted({shot.ttl for shot in small}), size, len(large), lost, len(small))
+        # all that were lost were large: the probability of that, were size no matter (Fisher's exact test)
+        if math.comb(len(large), lost) / math.comb(len(kept), lost) > CHANCE:
+            return None
+        return Uneven(sorted({shot.ttl for shot in kept}), size, len(large), lost, small)
 
     # The exact size behind a hop
 
