@@ -56,6 +56,9 @@ class LiveNetwork(Network, Protocol):
     def source(self, target: int) -> str:
         """The address that probes to it leave from."""
 
+    def source_port(self, target: int) -> int | None:
+        """The source port of flow 0; None where each probe has its own, or the protocol has none."""
+
     def close(self) -> None:
         """Close every socket."""
 

@@ -74,6 +74,9 @@ class PerProbe(ABC):
     def source(self, target: int) -> str:
         return self._targets[target].source
 
+    def source_port(self, target: int) -> int | None:
+        return None
+
     def close(self) -> None:
         for sent in self._sent.values():
             sent.socket.close()

@@ -84,6 +84,9 @@ class PingNetwork:
     def source(self, target: int) -> str:
         return self._targets[target].source
 
+    def source_port(self, target: int) -> int | None:
+        return None
+
     def close(self) -> None:
         for kept in self._sockets.values():
             kept.opened.close()

@@ -34,6 +34,10 @@ _CANNOT_SEE: dict[Transport, Sequence[str]] = {
     "tcp": (),
 }
 
+# A flow has the same port in every run where it is free, so that what takes its way today can be compared
+# with what took it yesterday; above those that the kernel gives away (net.ipv4.ip_local_port_range).
+FIRST_PORT, PORTS = 61000, 4000
+
 # linux/icmp.h, icmpv6.h: bits of the types that are not let through
 _SOL_RAW, _ICMP_FILTER, _ICMPV6_FILTER = 255, 1, 1
 _HEARD = {4: (0, 3, 11, 12), 6: (1, 2, 3, 4, 129)}
@@ -108,6 +112,10 @@ class RawNetwork:
 
     def source(self, target: int) -> str:
         return self._heard.targets[target].source
+
+    def source_port(self, target: int) -> int | None:
+        address = self._heard.targets[target].address
+        return None if isinstance(self._kind, Icmp) else self._port(address, 0)
 
     def send(self, probe: Probe) -> float:
         target = self._heard.targets[probe.target]
@@ -237,6 +245,12 @@ class RawNetwork:
         ports = [port for key, port in self._ports.items() if key[0] == family and key not in self._borrowed]
         bpf.attach(self._segments[family], bpf.segments(family, self._leaving.port, ports))
 
+    def _bind(self, held: socket.socket, target: Address, port: int) -> None:
+        if self._leaving.source is not None:
+            outgoing.bind_source(held, target, self._leaving.source, port)
+        else:
+            held.bind(("", port))
+
     def _port(self, target: Address, flow: int) -> int:
         """Of a flow: a port that is ours alone."""
         family = target.family
@@ -250,12 +264,12 @@ class RawNetwork:
                 self._leaving, family, socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM
             )
             self._open.append(held)
-            if self._leaving.source is not None:
-                outgoing.bind_source(held, target, self._leaving.source)
-            else:
-                if family == 6:
-                    held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                held.bind(("", 0))
+            if self._leaving.source is None and family == 6:
+                held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            try:
+                self._bind(held, target, FIRST_PORT + flow % PORTS)
+            except OSError:  # somebody has it
+                self._bind(held, target, 0)
             port = int(held.getsockname()[1])
             if not tcp:
                 if family == 4:

@@ -369,3 +369,19 @@ def test_nothing_is_left_open(transport: Transport) -> None:
     network.send(Probe(0, 4))
     network.close()
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@families
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_a_flow_has_the_same_port_in_every_run_where_it_is_free(
+    networks: Any, lab: RouterLab, transport: Transport, family: int
+) -> None:
+    seen = []
+    for _ in range(2):
+        network = networks(transport, lab)
+        seen.append(network.source_port(network.add(Address(family, lab.target(family), 0))))
+        if len(seen) == 1:
+            network.close()
+    assert seen[0] == seen[1]
+    beside = networks(transport, lab)  # the last one still has it
+    assert beside.source_port(beside.add(Address(family, lab.target(family), 0))) not in (None, seen[0])

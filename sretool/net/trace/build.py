@@ -33,6 +33,7 @@ class Asked(NamedTuple):
     method: Method = "udp-recverr"
     flow: Flow = "per-probe"
     cannot_see: tuple[str, ...] = ()
+    source_port: int | None = None
 
 
 class _End(NamedTuple):
@@ -85,6 +86,7 @@ def build(
         end_answer=end.answer,
         end_ttl_exact=end.exact,
         end_round=told.number,
+        source_port=asked.source_port,
         port_state=_port_state(asked.protocol, end),
         loop=circle if end.reason == "loop" else [],
         target_answered=answered,

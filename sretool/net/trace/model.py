@@ -211,6 +211,10 @@ class Path(Struct):
     changes: Annotated[list[Change], Meta(description="what changed of a fixed flow's path during a watch")]
     strays: Annotated[list[Stray], Meta(description="replies that match no probe; at most the first 100")]
     stray_replies: Annotated[int, Meta(description="number of all replies that match no probe")]
+    source_port: Annotated[
+        int | None,
+        Meta(description="source port of the one flow; null where each probe has its own, and of icmp"),
+    ] = None
     end_round: Annotated[
         int,
         Meta(description="the newest round that told so; of a watch that loses probes not always the last"),

@@ -290,6 +290,7 @@ class Session:
             network.method,
             network.flow,
             tuple(network.cannot_see),
+            network.source_port(target.tracer.plan.number),
         )
         stopped: EndReason | None = None
         if self.cut_short:

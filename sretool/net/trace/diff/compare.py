@@ -127,15 +127,15 @@ def _replies(hop: Hop | None) -> int:
 
 
 def _path_chance(before: Path, after: Path, steps: Sequence[Step]) -> float:
-    """That balancers with two equal legs or more sent the same paths' probes so. A fixed flow is one draw,
-    for all its hops, and another one in every trace: its ports and checksum are.
+    """That balancers with two equal legs or more sent the same paths' probes so. A fixed flow is one draw
+    for all its hops, and the same one in two traces only where its ports and addresses are.
     """
     changed = [step for step in steps if step.other]
     if not changed:
         return 0.0
     draws = {_draws(before), _draws(after)}
     if draws == {"one"}:
-        return split(1, 1, 1)
+        return 0.0 if _same_flow(before, after) else split(1, 1, 1)
     if "one" in draws:
         drawn = [_replies(step.after if _draws(before) == "one" else step.before) for step in changed]
         return split(1, 1, max(drawn))
@@ -149,6 +149,13 @@ def _path_chance(before: Path, after: Path, steps: Sequence[Step]) -> float:
         chances.append(split(min(_replies(old), 10_000), _replies(old), _replies(new)))
     # one flow passes all hops of its leg: what it shows at several of them is seen once
     return min(chances) if "flows" in draws else math.prod(chances)
+
+
+def _same_flow(before: Path, after: Path) -> bool:
+    return before.source_port is not None and all(
+        getattr(before, name) == getattr(after, name)
+        for name in ("source_port", "port", "protocol", "source_address", "address")
+    )
 
 
 def _at(path: Path, ttl: int) -> Hop | None:

@@ -76,6 +76,10 @@ def test_another_leg_of_a_balanced_hop_is_chance_until_it_is_not() -> None:
     three[0].flow = three[1].flow = "fixed"  # one draw each, however many probes
     assert found(*three)["ids"] == []
     assert "another leg" in found(*three)["trace.path-changed"].reason
+    three[0].source_port = three[1].source_port = 61000  # the same draw: balancers hash the same
+    assert found(*three)["ids"] == ["trace.path-changed"]
+    three[1].port = 53
+    assert found(*three)["ids"] == []
 
 
 def test_a_leg_that_is_gone() -> None:
