@@ -144,11 +144,11 @@ def one_host(target: Address) -> None:
     """
     packed = target.packed
     if packed[0] == 0xFF if target.family == 6 else 224 <= packed[0] <= 239:
-        raise UsageError(target.text, "is a multicast address", "a trace has one target")
+        raise UsageError(target.text, "is a multicast address", "name one host")
     if packed == b"\xff\xff\xff\xff":
-        raise UsageError(target.text, "is a broadcast address", "a trace has one target")
+        raise UsageError(target.text, "is a broadcast address", "name one host")
     if not any(packed):
-        raise UsageError(target.text, "is no host's address", "name the host to trace to")
+        raise UsageError(target.text, "is no host's address", "name one host")
 
 
 def source_of(leaving: Leaving, target: Address) -> str:
@@ -185,7 +185,7 @@ def cannot_open(error: OSError, leaving: Leaving, target: Address) -> SretoolErr
     """What it means that no socket can be connected to a target."""
     number = error.errno or errno.EIO
     if number == errno.EACCES and _is_broadcast(leaving, target):
-        return UsageError(target.text, "is a broadcast address", "a trace has one target")
+        return UsageError(target.text, "is a broadcast address", "name one host")
     if number == errno.EINVAL and target.link_local and not target.scope:
         return UsageError(target.text, "needs a zone", f"name its interface: {target.ip}%eth0")
     through = f" through {leaving.interface}" if leaving.interface else ""

@@ -130,7 +130,6 @@ class Session:
         """The first address this host can send to, in the order the resolver prefers them."""
         failures = []
         for place, address in enumerate(addresses):
-            _one_host(address)
             try:
                 number = self.network.add(address)
             except NoRoute as error:
@@ -370,13 +369,3 @@ def _resolve(
         if isinstance(error, UsageError):
             raise error
     return [(host, found[host]) for host in unique]
-
-
-def _one_host(address: Address) -> None:
-    packed = address.packed
-    if packed[0] == 0xFF if address.family == 6 else 224 <= packed[0] <= 239:
-        raise UsageError(address.text, "is a multicast address", "a trace has one target")
-    if packed == b"\xff\xff\xff\xff":
-        raise UsageError(address.text, "is a broadcast address", "a trace has one target")
-    if not any(packed):
-        raise UsageError(address.text, "is no host's address", "name the host to trace to")
