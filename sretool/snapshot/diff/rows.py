@@ -196,7 +196,8 @@ def _key(row: Row, table: Table) -> str:
 def _differing(row: Row, other: Row, table: Table, *, every: bool) -> tuple[Row, Row]:
     was, now = {}, {}
     for name in dict.fromkeys([*row, *other]) if every or not table.fields else table.fields:
-        if name in table.key or (not every and name not in table.fields and _measured(name, row.get(name))):
+        measured = any(_measured(name, side.get(name)) for side in (row, other))
+        if name in table.key or (not every and name not in table.fields and measured):
             continue
         # absent was not asked: nothing is known of it
         if name not in row or name not in other:
@@ -248,11 +249,12 @@ def _steady(value: Any, keep: Sequence[str] = ()) -> Any:
 
 def _natural_key(sides: Sequence[Sequence[Row]]) -> tuple[str, ...]:
     """As few fields as tell the rows of each side apart; all that are text when none do."""
-    first = next((rows[0] for rows in sides if rows), {})
+    firsts = [rows[0] for rows in sides if rows]
+    # the same key whichever side comes first: fields that both have, in an order that is no side's own
     words = [
         name
-        for name, value in first.items()
-        if isinstance(value, str) or (isinstance(value, int) and name in (*_NAMING, *_SETTINGS))
+        for name in min(map(tuple, firsts), default=())
+        if all(name in row and _names(name, row[name]) for row in firsts)
     ]
     words.sort(key=lambda name: _NAMING.index(name) if name in _NAMING else len(_NAMING))
     for count in range(1, len(words) + 1):
@@ -296,3 +298,9 @@ def _who(one: Found) -> tuple[str, str]:
 
 def _severity(one: Found) -> Severity:
     return "critical" if one.severity == "critical" else "warning" if one.severity == "warning" else "info"
+
+
+def _names(name: str, value: Any) -> bool:
+    """Whether it may tell rows apart: text, or a number that is no measurement."""
+    number = isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, str) or (number and name in (*_NAMING, *_SETTINGS))
