@@ -265,7 +265,8 @@ def target_loss(trace: Path, rule: Rule[Path]) -> Iterator[Finding]:
     if not trace.reached:
         raise NotApplicable("the target did not answer")
     row = next(hop for hop in trace.hops if hop.ttl == trace.end_ttl)
-    if row.received == row.sent:
+    of_a_leg = trace.ecmp and any(leg.verdict == "loses" for each in trace.ecmp.diamonds for leg in each.legs)
+    if row.received == row.sent or of_a_leg:  # trace.ecmp-leg-loss tells whose it is
         return
     lost, sent = (
         _lost(trace, row) if trace.rounds == 1 else (row.sent - row.in_flight - row.received, row.sent)

@@ -23,13 +23,14 @@ class _Row(NamedTuple):
     address: str
     hop: Hop | None
     host: Host | None
+    got: int
     sent: int
     answer: str
 
     @property
     def answered(self) -> str:
-        """Probes this host answered, of those sent to its hop."""
-        return f"{self.host.replies if self.host else 0}/{self.sent}"
+        """Probes that were answered, of a host by it, of those sent to its hop."""
+        return f"{self.got}/{self.sent}"
 
 
 def trace(data: Trace, look: Look) -> list[Block]:
@@ -116,7 +117,8 @@ def _loss(row: _Row) -> Style:
 
 def _rows(path: Path, verbose: bool) -> Iterator[_Row]:
     quiet: list[Hop] = []
-    for hop in path.hops:
+    hops, round_ = _without_circle(path)
+    for hop in hops:
         if not hop.hosts:
             quiet.append(hop)
             continue
@@ -129,19 +131,33 @@ def _rows(path: Path, verbose: bool) -> Iterator[_Row]:
                 host.address or "(unknown)",
                 hop if first else None,
                 host,
+                host.replies,
                 hop.sent,
                 ", ".join(_said(host, hop if first else None, path, verbose)),
             )
     yield from _quiet(quiet)
+    if round_:
+        ttls = f"{round_[0].ttl}–{round_[-1].ttl}"
+        got, sent = (sum(getattr(hop, name) for hop in round_) for name in ("received", "sent"))
+        yield _Row(ttls, "the same, round and round", None, None, got, sent, "")
+
+
+def _without_circle(path: Path) -> tuple[list[Hop], list[Hop]]:
+    """The hops up to the end of a loop's first round, and those behind it, which only say it again."""
+    first = next((hop.ttl for hop in path.hops if any(host.address in path.loop for host in hop.hosts)), 0)
+    if not path.loop or path.rounds > 1:
+        return path.hops, []
+    end = first + len(path.loop)
+    return [hop for hop in path.hops if hop.ttl < end], [hop for hop in path.hops if hop.ttl >= end]
 
 
 def _quiet(hops: list[Hop]) -> Iterator[_Row]:
     if len(hops) >= FOLD:
         sent = sum(hop.sent for hop in hops)
-        yield _Row(f"{hops[0].ttl}–{hops[-1].ttl}", "no answer", None, None, sent, "")
+        yield _Row(f"{hops[0].ttl}–{hops[-1].ttl}", "no answer", None, None, 0, sent, "")
         return
     for hop in hops:
-        yield _Row(str(hop.ttl), "no answer", hop, None, hop.sent, "")
+        yield _Row(str(hop.ttl), "no answer", hop, None, 0, hop.sent, "")
 
 
 def _said(host: Host, hop: Hop | None, path: Path, verbose: bool) -> Iterator[str]:
@@ -189,7 +205,9 @@ def _end(path: Path) -> Iterator[Line]:
             (f" ({_answered(path)}{by}){own}{took}", ""),
         ]
     else:
-        yield [(_ENDS[path.end_reason], "critical"), (took, "")]
+        filtered = path.end_reason == "silent" and path.port_state == "filtered"
+        state = f" (TCP port {path.port} filtered, or nobody there)" if filtered else ""
+        yield [(_ENDS[path.end_reason], "critical"), (state + took, "")]
     for change in path.changes[-3:]:
         now = ", ".join(change.now) or "nobody"
         yield [

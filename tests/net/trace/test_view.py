@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import re
+from typing import Any
 
 import pytest
 from paths import Node, Path, router, straight
@@ -14,7 +15,7 @@ from sretool.report.terminal import Terminal
 
 
 def shown(
-    path: Path, *, columns: int | None = 80, unicode: bool = True, target: str = "web-1", **plan: int
+    path: Path, *, columns: int | None = 80, unicode: bool = True, target: str = "web-1", **plan: Any
 ) -> str:
     trace = traced(path, target=target, **plan)
     out = io.StringIO()
@@ -95,3 +96,17 @@ def test_ascii_and_hostile_names() -> None:
     assert text.isascii()
     assert "\x1b" not in text
     assert "3-5" in text
+
+
+def test_a_loop_is_shown_once_round() -> None:
+    path = straight(4)
+    path.hops = path.hops[:3] + [[router(4, 44.0)], [router(5, 45.0)]] * 20
+    text = shown(path)
+    assert re.search(r"^ +4  10.99.0.4 +3/3", text, re.M)
+    assert re.search(r"^ +5  10.99.0.5 +3/3", text, re.M)
+    assert re.search(r"^6–30  the same, round and round +75/75", text, re.M)
+
+
+def test_a_silent_tcp_port_may_be_filtered() -> None:
+    text = shown(straight(4, target_silent=True), asked={"protocol": "tcp", "port": 443})
+    assert "the target is silent (TCP port 443 filtered, or nobody there); the trace took" in text
