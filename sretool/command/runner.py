@@ -33,6 +33,7 @@ def command(
     default_fields: tuple[str, ...] = (),
     judges: bool = False,
     sends: bool = False,
+    counted_by: str = "",
     how: Sequence[How],
     examples: Sequence[tuple[str, str]],
     forms: Mapping[str, str] = MappingProxyType({}),
@@ -48,6 +49,7 @@ def command(
         default_fields: what text shows of a row without --fields.
         judges: findings set its exit code by default.
         sends: it sends packets.
+        counted_by: an own flag with which --count means something without --watch.
         how: what `--how` prints.
         examples: (command line, what it is for), for help and man page.
         forms: output forms it has beside text and JSON (`options.FORMS`), each with its
@@ -72,6 +74,7 @@ def command(
             default_fields,
             judges,
             sends,
+            counted_by,
             how,
             examples,
             forms,
@@ -110,7 +113,7 @@ def run_command(spec: Spec, options: Options, given: dict[str, Any]) -> int:
     try:
         if options.how:
             return output.emit_how(spec, run, given)
-        _check_options(spec, options, counts=bool(given.get("report")))
+        _check_options(spec, options, counts=bool(given.get(spec.counted_by)))
         # what sends packets or follows changes keeps its own deadline, and has an answer when it is over
         with _within(None if spec.sends or options.changes else options.deadline):
             return _rounds(spec, run, given)

@@ -31,6 +31,7 @@ class Spec(NamedTuple):
     default_fields: tuple[str, ...]
     judges: bool
     sends: bool
+    counted_by: str
     how: Sequence[How]
     examples: Sequence[tuple[str, str]]
     forms: Mapping[str, str]

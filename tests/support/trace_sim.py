@@ -10,8 +10,9 @@ from sim_network import SimNetwork
 from sretool.net.trace.build import Asked, build, whole
 from sretool.net.trace.checks import CHECKS
 from sretool.net.trace.drive import Drive
-from sretool.net.trace.engine import Plan, Tracer
+from sretool.net.trace.engine import Tracer
 from sretool.net.trace.model import EndReason, Trace
+from sretool.net.trace.round import Plan
 from sretool.report.check import judge
 
 OURS = {4: "10.99.0.254", 6: "fd99:0:0:ff::fe"}

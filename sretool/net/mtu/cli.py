@@ -15,6 +15,7 @@ from sretool.net.mtu.checks import CHECKS
 from sretool.net.mtu.model import Mtu
 from sretool.net.mtu.read import Ask, measure
 from sretool.probe.live import Leaving, namespace_path
+from sretool.probe.options import MarkOption, NetnsOption, SourceOption
 from sretool.report.answer import Answer
 from sretool.report.check import judge
 
@@ -72,17 +73,9 @@ def mtu(
     max_ttl: Annotated[
         int, typer.Option("--max-ttl", help="Ask no farther than this hop.", metavar="TTL", min=1, max=255)
     ] = 30,
-    source: Annotated[
-        Optional[str], typer.Option("--source", help="Send from this address of ours.", metavar="ADDR")
-    ] = None,
-    mark: Annotated[
-        Optional[int],
-        typer.Option("--mark", help="Firewall mark of the probes.", metavar="N", min=0, max=0xFFFFFFFF),
-    ] = None,
-    netns: Annotated[
-        Optional[str],
-        typer.Option("--netns", help="Send from there: a name, a pid, or a path.", metavar="NETNS"),
-    ] = None,
+    source: SourceOption = None,
+    mark: MarkOption = None,
+    netns: NetnsOption = None,
 ) -> Answer[Mtu]:
     """Find the largest packet that gets to a host, and the hop that eats larger ones.
 

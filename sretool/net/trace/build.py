@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sretool.net.trace import loss
-from sretool.net.trace.engine import Round, Tracer, words
+from sretool.net.trace.engine import Tracer
 from sretool.net.trace.model import Change, EndReason, Hop, Host, Path, PortState, Stray, Trace
+from sretool.net.trace.round import Round, words
 from sretool.net.trace.tally import HopTally, HostTally, Who
 from sretool.probe import icmp
 from sretool.probe.live import Flow, Method, Transport

@@ -17,6 +17,7 @@ from sretool.net.trace.model import Trace
 from sretool.net.trace.rounds import traced
 from sretool.net.trace.session import Ask
 from sretool.probe.live import Leaving, namespace_path
+from sretool.probe.options import MarkOption, NetnsOption, SourceOption
 from sretool.report.answer import Answer, Finding
 from sretool.report.check import judge
 
@@ -51,6 +52,7 @@ class By(str, Enum):
     options=("family", "network", "sampled", "resolving", "origins", "thresholds"),
     judges=True,
     sends=True,
+    counted_by="report",
     forms={
         "csv": "sretool.net.trace.export:csv",
         "markdown": "sretool.net.trace.export:markdown",
@@ -126,20 +128,12 @@ def trace(
         int,
         typer.Option("--flows", help="Flows that --ecmp tries at most.", metavar="N", min=6, max=1024),
     ] = MOST_FLOWS,
-    source: Annotated[
-        Optional[str], typer.Option("--source", help="Send from this address of ours.", metavar="ADDR")
-    ] = None,
-    mark: Annotated[
-        Optional[int],
-        typer.Option("--mark", help="Firewall mark of the probes.", metavar="N", min=0, max=0xFFFFFFFF),
-    ] = None,
+    source: SourceOption = None,
+    mark: MarkOption = None,
     tos: Annotated[
         int, typer.Option("--tos", help="TOS, or traffic class: DSCP × 4.", metavar="N", min=0, max=255)
     ] = 0,
-    netns: Annotated[
-        Optional[str],
-        typer.Option("--netns", help="Send from there: a name, a pid, or a path.", metavar="NETNS"),
-    ] = None,
+    netns: NetnsOption = None,
     rate: Annotated[
         float,
         typer.Option(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 
-from sretool.net.trace.engine import Shot, Tracer, Want
+from sretool.net.trace.engine import Tracer, Want
+from sretool.net.trace.round import Shot
 from sretool.probe.network import Network, Probe, Reply, SendFailed
 from sretool.probe.pace import Pace
 

@@ -11,8 +11,9 @@ import msgspec
 from sretool.command.run import Run
 from sretool.command.stream import event
 from sretool.errors import UsageError
-from sretool.net.trace.engine import Shot, Tracer, words
+from sretool.net.trace.engine import Tracer
 from sretool.net.trace.model import Path
+from sretool.net.trace.round import Shot, words
 from sretool.net.trace.session import Ask, Session, opened
 from sretool.probe.network import Reply
 from sretool.report.times import rfc3339

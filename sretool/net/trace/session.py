@@ -16,8 +16,9 @@ from sretool.command.run import Run
 from sretool.errors import DeadlineReached, Denied, NetworkError, NoRoute, SretoolError, UsageError
 from sretool.net.trace.build import Asked, build
 from sretool.net.trace.drive import Drive, Listener
-from sretool.net.trace.engine import Plan, Shot, Tracer
+from sretool.net.trace.engine import Tracer
 from sretool.net.trace.model import EndReason, Host, Path
+from sretool.net.trace.round import Plan, Shot
 from sretool.probe.live import Leaving, LiveNetwork, Transport, open_network
 from sretool.probe.network import Reply
 from sretool.probe.resolve import Address, resolve
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 RESOLVE_TIMEOUT_S = 5.0
 """As long as one try of the stub resolver (resolv.conf(5), timeout)."""
-FIRST_FLOWS = 6
-"""Of a hop with one way so many tell that there is no second one (ecmp/stopping.py)."""
 SPREAD = 0.7
 """A round's probes leave in this part of its time; the rest is for answers."""
 
@@ -81,8 +80,12 @@ class Session:
         stop_at = time.monotonic() + deadline_s
         found = _resolve(ask.hosts, run.options.family, min(RESOLVE_TIMEOUT_S, deadline_s))
         self.network: LiveNetwork = open_network(ask.protocol, ask.method, ask.leaving)
+        self._first_flows = 1
         if ask.flows is not None:
+            from sretool.net.trace.ecmp.stopping import flows_for
+
             self._needs_one_flow()
+            self._first_flows = flows_for(1)  # so many tell that a hop has no second host
         self.targets: list[_Target] = []
         problems: list[SretoolError] = []
         for host, addresses in found:
@@ -142,12 +145,12 @@ class Session:
                 address.family,
                 ask.first_ttl,
                 ask.max_ttl,
-                ask.queries if ask.flows is None else FIRST_FLOWS,
+                ask.queries if ask.flows is None else self._first_flows,
                 ask.timeout_s,
                 number,
                 self.network.source(number),
                 in_waves=self.network.method == "tcp-connect",
-                flows=1 if ask.flows is None else FIRST_FLOWS,
+                flows=self._first_flows,
             )
             return _Target(host, list(addresses[place + 1 :]), Tracer(plan), address)
         raise failures[0]

@@ -11,8 +11,9 @@ from trace_sim import traced
 from sretool.net.trace.build import Asked, build
 from sretool.net.trace.checks import CHECKS
 from sretool.net.trace.drive import Drive
-from sretool.net.trace.engine import Plan, Tracer
+from sretool.net.trace.engine import Tracer
 from sretool.net.trace.model import Trace
+from sretool.net.trace.round import Plan
 from sretool.probe.network import SendFailed
 from sretool.report.check import judge
 

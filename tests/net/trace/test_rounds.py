@@ -140,7 +140,8 @@ def test_another_host_on_one_flow_is_a_change_and_told_once() -> None:
     from sretool.net.trace.build import Asked as About
     from sretool.net.trace.build import build
     from sretool.net.trace.drive import Drive
-    from sretool.net.trace.engine import Plan, Tracer
+    from sretool.net.trace.engine import Tracer
+    from sretool.net.trace.round import Plan
 
     tracer = Tracer(Plan(path.target, 4))
     drive = Drive(network, [tracer])

@@ -49,7 +49,7 @@ def build(
         unfinished.insert(
             0, Unfinished(here.vertex.ttl, None, len(here.successors), here.known, here.needed, "own-route")
         )
-    farthest = max((ttl for ttl in graph.seen if graph.nodes(ttl)), default=0)
+    farthest = max((ttl for ttl in graph.seen if graph.told(ttl)), default=0)
     shown = [_diamond(discovery, diamond, loss_unknown) for diamond in diamonds]
     shown = [diamond for diamond in shown if len(diamond.legs) > 1 or diamond.balancing == "per-packet"]
     seen_by = found_legs.observer(discovery, max((diamond.last for diamond in diamonds), default=0))
@@ -83,7 +83,7 @@ def _rtts(seconds: list[float]) -> tuple[float | None, float | None, float | Non
 
 
 def _hop(discovery: Discovery, ttl: int) -> EcmpHop:
-    nodes = discovery.graph.nodes(ttl)
+    nodes = discovery.graph.told(ttl)
     answered = sum(map(len, nodes.values()))
     unheard = discovery.silent(ttl)
     known = answered if len(unheard) <= UNHEARD * answered else 0

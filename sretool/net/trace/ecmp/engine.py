@@ -16,7 +16,7 @@ from typing import NamedTuple
 from sretool.net.trace.ecmp.graph import LAST_TRY, Graph, Vertex, wish
 from sretool.net.trace.ecmp.stopping import flows_for
 from sretool.net.trace.ecmp.volley import BURST, PER_SECOND, Shot, Volley, arrived, refuses
-from sretool.net.trace.engine import words
+from sretool.net.trace.round import words
 from sretool.probe.network import Network
 
 FIRST_FLOWS = flows_for(1)

@@ -97,6 +97,22 @@ class Graph:
         end = self.end(flow)
         return None if end is not None and ttl > end else self.seen.get(ttl, {}).get(flow)
 
+    def told(self, ttl: int) -> dict[Vertex, list[int]]:
+        """As `nodes`, without ends of flows that may have ended nearer: the end answers at every TTL
+        behind it, and where another flow ended, these were not asked.
+        """
+        ends = set(self._ends.values())
+
+        def may_end_nearer(flow: int) -> bool:
+            return any(near < ttl and (flow, near) not in self.asked for near in ends)
+
+        found = {}
+        for vertex, flows in self.nodes(ttl).items():
+            kept = [flow for flow in flows if not (vertex.ends and may_end_nearer(flow))]
+            if kept or not flows:
+                found[vertex] = kept
+        return found
+
     def lost(self, ttl: int, flow: int) -> bool:
         """Whether it was asked there, should have been answered, and was not."""
         end = self.end(flow)

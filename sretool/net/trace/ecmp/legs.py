@@ -67,10 +67,10 @@ def diamonds(discovery: Discovery) -> list[Diamond]:
     graph = discovery.graph
     found = []
     ttls = graph.ttls()
-    for many, run in itertools.groupby(ttls, key=lambda ttl: len(graph.nodes(ttl)) > 1):
+    for many, run in itertools.groupby(ttls, key=lambda ttl: len(graph.told(ttl)) > 1):
         stretch = list(run)
         if many:
-            widest = max(stretch, key=lambda ttl: len(graph.nodes(ttl)))
+            widest = max(stretch, key=lambda ttl: len(graph.told(ttl)))
             found.append(_diamond(discovery, stretch, widest))
             continue
         for ttl in stretch:
@@ -83,7 +83,7 @@ def diamonds(discovery: Discovery) -> list[Diamond]:
 
 
 def _diamond(discovery: Discovery, stretch: list[int], ttl: int) -> Diamond:
-    legs = [Leg(vertex, flows) for vertex, flows in discovery.graph.nodes(ttl).items()]
+    legs = [Leg(vertex, flows) for vertex, flows in discovery.graph.told(ttl).items()]
     silent = discovery.silent(ttl)
     if silent:
         legs.append(Leg(None, silent))

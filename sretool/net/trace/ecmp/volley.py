@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sretool.net.trace.engine import words
+from sretool.net.trace.round import words
 from sretool.probe import icmp
 from sretool.probe.network import Network, Probe, Reply, SendFailed
 from sretool.probe.pace import Pace
