@@ -65,6 +65,15 @@ def _traces() -> Iterator[Row]:
                 "ms",
                 "≤ 1.2×",
             )
+        inside = ["ip", "netns", "exec", lab.netns]
+        for tool, peer_argv in (
+            ("mtr -r -c1", ["mtr", "-n", "-r", "-c1"]),
+            ("tracepath", ["tracepath", "-n", "-m30"]),
+        ):
+            if shutil.which(peer_argv[0]) is not None:
+                theirs_ms = once([*inside, *peer_argv, lab.path.target]).wall_s * 1e3
+                own = once([*inside, SRETOOL, "net", "trace", lab.path.target]).wall_s * 1e3
+                yield Row("the same, whole process", f"{tool}, once", own, theirs_ms, "ms", "")
         yield from _more_of_them(lab)
     for job, path, target in (
         ("the same, two hops silent: network time", straight(12, silent=(4, 7)), "≤ 350 ms"),
