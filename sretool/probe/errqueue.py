@@ -98,7 +98,8 @@ def read(opened: socket.socket, before: int) -> Entry | None:
     found = extended(ancillary, opened)
     if found is None or found.origin not in (ORIGIN_ICMP, ORIGIN_ICMP6):
         return None
-    data, extensions = split(data, found.extended_at, OLD_PLACE - before)
+    headers = (20 if opened.family == socket.AF_INET else 40) + 8
+    data, extensions = split(data, found.extended_at, OLD_PLACE - before, least=headers - before)
     return Entry(data, str(name[0]) if name else "", found, extensions, ancillary)
 
 

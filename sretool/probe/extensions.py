@@ -33,16 +33,18 @@ class Extensions(NamedTuple):
 NONE = Extensions()
 
 
-def split(body: bytes, length: int, place: int = OLD_PLACE) -> tuple[bytes, Extensions]:
+def split(body: bytes, length: int, place: int = OLD_PLACE, *, least: int = 0) -> tuple[bytes, Extensions]:
     """The quoted packet and the extensions in what follows the eight bytes of an ICMP header. `length`
     is what its length field says in bytes, 0 for an old router that says nothing; `place` is where such
     a one puts them (less than 128 where the beginning of the quote is missing).
 
     What is malformed, or has a wrong checksum, counts as no extension. A quote before extensions is without
-    the zeros that fill it up (RFC 4884 4), whether they are the router's or the packet's own.
+    the zeros that fill it up (RFC 4884 4), whether they are the router's or the packet's own; its first
+    `least` bytes are headers, and their zeros are.
     """
     at = length or place
-    quoted, structure = body[:at].rstrip(b"\0"), body[at:]
+    quoted, structure = body[:at], body[at:]
+    quoted = quoted.rstrip(b"\0").ljust(min(len(quoted), least), b"\0")
     # zero: not computed (RFC 4884 7); where nothing says that these are extensions, that is too little
     unchecked = length > 0 and structure[2:4] == b"\0\0"
     if len(structure) < 4 or structure[0] >> 4 != 2 or (checksum(structure) and not unchecked):

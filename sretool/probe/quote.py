@@ -67,8 +67,8 @@ def error(family: int, data: bytes, *, whole: bool = True) -> Message:
     if unit is None:
         quoted, found = data[8:], extensions.NONE
     else:
-        quoted, found = extensions.split(data[8:], data[_LENGTH_AT[family]] * unit)
-        quoted = quoted.ljust(min(len(data) - 8, IP_BYTES[family] + 8), b"\0")  # zeros of the headers
+        length, headers = data[_LENGTH_AT[family]] * unit, IP_BYTES[family] + 8
+        quoted, found = extensions.split(data[8:], length, least=headers)
     return Message(data[0], data[1], _quote(family, quoted), _mtu(family, data), found)
 
 

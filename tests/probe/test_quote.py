@@ -12,7 +12,7 @@ from scapy_quiet import inet, inet6, mpls
 
 from sretool.errors import ParseError
 from sretool.probe import packet, quote
-from sretool.probe.extensions import Extensions
+from sretool.probe.extensions import Extensions, split
 from sretool.probe.network import Interface, Label
 
 US = {4: b"\x0a\0\0\1", 6: b"\xfd" + bytes(14) + b"\1"}
@@ -221,3 +221,12 @@ def test_the_corpus() -> None:
     for data in CORPUS:
         for end in range(len(data)):
             attempt(data[:end], whole=False)
+
+
+def test_zeros_of_a_header_are_none_that_fill_up() -> None:
+    header = bytes.fromhex("0800123456780100")  # an echo request whose sequence number ends in a zero
+    label = bytes.fromhex("200000000008010149305101")
+    quoted, (labels, _) = split(header.ljust(128, b"\0") + label, 128, least=8)
+    assert quoted == header
+    assert [entry.label for entry in labels] == [299781]
+    assert split(header + b"ab".ljust(120, b"\0") + label, 128, least=8)[0] == header + b"ab"
